@@ -1,0 +1,140 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "params.h"
+#include "vmdkcore.h"
+
+struct params params;
+
+/* Parameters of nbdkit-vddk-plugin that reach a server, which users of
+ * that plugin may try here.
+ */
+static const char *const remote_keys[] = {
+  "cookie", "libdir", "nfchostport", "password", "port", "server",
+  "snapshot", "thumbprint", "transports", "user", "vimapiver", "vm",
+};
+
+static int
+set_path (const char *key, const char *value, char **path)
+{
+  if (*path) {
+    nbdkit_error ("%s= was given twice; one server serves one disk", key);
+    return -1;
+  }
+  *path = nbdkit_absolute_path (value);
+  return *path ? 0 : -1;
+}
+
+static int
+set_bool (const char *value, bool *flag)
+{
+  const int r = nbdkit_parse_bool (value);
+
+  if (r == -1)
+    return -1;
+  *flag = r;
+  return 0;
+}
+
+static int
+add_allow_dir (const char *value)
+{
+  char **dirs = reallocarray (params.allow_dirs, params.nr_allow_dirs + 1,
+                              sizeof *dirs);
+
+  if (!dirs) {
+    nbdkit_error ("reallocarray: %m");
+    return -1;
+  }
+  params.allow_dirs = dirs;
+  dirs[params.nr_allow_dirs] = nbdkit_absolute_path (value);
+  if (!dirs[params.nr_allow_dirs])
+    return -1;
+  params.nr_allow_dirs++;
+  return 0;
+}
+
+static int
+set_cache_size (const char *value)
+{
+  const int64_t size = nbdkit_parse_size (value);
+
+  if (size == -1)
+    return -1;
+  if ((uint64_t) size < VMDK_CACHE_MIN) {
+    nbdkit_error ("cache-size=%s is too small: at least %" PRIu64
+                  " bytes are needed", value, VMDK_CACHE_MIN);
+    return -1;
+  }
+  params.cache_size = (uint64_t) size;
+  return 0;
+}
+
+int
+params_set (const char *key, const char *value)
+{
+  size_t i;
+
+  if (strcmp (key, "file") == 0)
+    return set_path (key, value, &params.file);
+  if (strcmp (key, "allow-dir") == 0)
+    return add_allow_dir (value);
+  if (strcmp (key, "cache-size") == 0)
+    return set_cache_size (value);
+  if (strcmp (key, "ignore-cid") == 0)
+    return set_bool (value, &params.ignore_cid);
+  if (strcmp (key, "parent") == 0)
+    return set_path (key, value, &params.parent);
+  if (strcmp (key, "salvage") == 0)
+    return set_bool (value, &params.salvage);
+  if (strcmp (key, "single-link") == 0)
+    return set_bool (value, &params.single_link);
+
+  for (i = 0; i < sizeof remote_keys / sizeof remote_keys[0]; ++i)
+    if (strcmp (key, remote_keys[i]) == 0) {
+      nbdkit_error ("%s= is for disks on a VMware server, and this plugin "
+                    "reads local files only: use nbdkit-vddk-plugin", key);
+      return -1;
+    }
+  nbdkit_error ("unknown parameter '%s'", key);
+  return -1;
+}
+
+int
+params_complete (void)
+{
+  if (!params.file) {
+    nbdkit_error ("you must give the disk to serve: nbdkit vmdk "
+                  "[file=]DISK.vmdk");
+    return -1;
+  }
+  if (params.parent && params.single_link) {
+    nbdkit_error ("parent= and single-link=true contradict each other");
+    return -1;
+  }
+  return 0;
+}
+
+void
+params_free (void)
+{
+  size_t i;
+
+  for (i = 0; i < params.nr_allow_dirs; ++i)
+    free (params.allow_dirs[i]);
+  free (params.allow_dirs);
+  free (params.file);
+  free (params.parent);
+}

@@ -1,0 +1,49 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* The parameters of the command line. */
+
+#ifndef VMDK_PARAMS_H
+#define VMDK_PARAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct params {
+  char *file;                   /* absolute path */
+  char **allow_dirs;            /* absolute paths */
+  size_t nr_allow_dirs;
+  uint64_t cache_size;          /* bytes; 0 if not given */
+  bool ignore_cid;
+  char *parent;                 /* absolute path */
+  bool salvage;
+  bool single_link;
+};
+
+extern struct params params;
+
+/* The lines of --help. */
+#define PARAMS_HELP \
+  "[file=]<PATH>      The disk: a VMDK descriptor or a sparse VMDK file" \
+  " (required).\n" \
+  "allow-dir=<DIR>    Also allow extents and parents in this folder (may be" \
+  " repeated).\n" \
+  "cache-size=<SIZE>  Memory for tables and inflated grains (default" \
+  " 64M).\n" \
+  "ignore-cid=true    Accept a parent that was changed after the" \
+  " snapshot.\n" \
+  "parent=<PATH>      The parent of the disk, instead of what it names.\n" \
+  "salvage=true       Serve what is there of a stream that was cut off.\n" \
+  "single-link=true   Serve this link alone, without its parents."
+
+/* The .config and .config_complete callbacks. */
+extern int params_set (const char *key, const char *value);
+extern int params_complete (void);
+
+/* Free everything; nothing need be set. */
+extern void params_free (void);
+
+#endif /* VMDK_PARAMS_H */

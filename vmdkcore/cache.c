@@ -1,0 +1,248 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+#include <config.h>
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache.h"
+
+#define NR_SHARDS 8
+#define NR_BUCKETS 256
+
+struct grain {
+  const void *owner;
+  uint64_t number;
+  uint8_t *data;                /* NULL while it is being inflated */
+  size_t size;
+  unsigned users;               /* threads; it is not freed meanwhile */
+  struct grain *hash_next;
+  struct grain *newer, *older;
+};
+
+struct shard {
+  pthread_mutex_t lock;
+  pthread_cond_t inflated;      /* some grain, or it failed */
+  size_t bytes;
+  struct grain *newest, *oldest;
+  struct grain *buckets[NR_BUCKETS];
+};
+
+struct grain_cache {
+  size_t shard_budget;
+  struct shard shards[NR_SHARDS];
+};
+
+struct grain_cache *
+grain_cache_new (uint64_t budget)
+{
+  struct grain_cache *cache = calloc (1, sizeof *cache);
+  size_t i;
+
+  if (!cache)
+    return NULL;
+  cache->shard_budget = (size_t) (budget / NR_SHARDS);
+  for (i = 0; i < NR_SHARDS; ++i) {
+    pthread_mutex_init (&cache->shards[i].lock, NULL);
+    pthread_cond_init (&cache->shards[i].inflated, NULL);
+  }
+  return cache;
+}
+
+static void
+free_grain (struct grain *grain)
+{
+  free (grain->data);
+  free (grain);
+}
+
+void
+grain_cache_free (struct grain_cache *cache)
+{
+  size_t i;
+
+  if (!cache)
+    return;
+  for (i = 0; i < NR_SHARDS; ++i) {
+    struct shard *s = &cache->shards[i];
+
+    while (s->newest) {
+      struct grain *grain = s->newest;
+
+      s->newest = grain->older;
+      free_grain (grain);
+    }
+    pthread_cond_destroy (&s->inflated);
+    pthread_mutex_destroy (&s->lock);
+  }
+  free (cache);
+}
+
+/* Neighbours go to different shards and buckets. */
+static struct shard *
+shard_of (struct grain_cache *cache, uint64_t number)
+{
+  return &cache->shards[number % NR_SHARDS];
+}
+
+static struct grain **
+bucket_of (struct shard *s, const void *owner, uint64_t number)
+{
+  return &s->buckets[(number / NR_SHARDS + ((uintptr_t) owner >> 6)) %
+                     NR_BUCKETS];
+}
+
+static void
+unlink_lru (struct shard *s, struct grain *grain)
+{
+  *(grain->newer ? &grain->newer->older : &s->newest) = grain->older;
+  *(grain->older ? &grain->older->newer : &s->oldest) = grain->newer;
+}
+
+static void
+link_newest (struct shard *s, struct grain *grain)
+{
+  grain->newer = NULL;
+  grain->older = s->newest;
+  *(s->newest ? &s->newest->newer : &s->oldest) = grain;
+  s->newest = grain;
+}
+
+/* Take a grain out of the cache.  Locked. */
+static void
+forget (struct shard *s, struct grain *grain)
+{
+  struct grain **p = bucket_of (s, grain->owner, grain->number);
+
+  while (*p != grain)
+    p = &(*p)->hash_next;
+  *p = grain->hash_next;
+  unlink_lru (s, grain);
+  s->bytes -= grain->size;
+}
+
+/* Make room by dropping the oldest grains that nobody uses.  Returns the
+ * memory of one that had 'size' bytes, if any: to use it again at once
+ * keeps it from being scattered over the allocator's arenas.  Locked.
+ */
+static uint8_t *
+shrink (struct shard *s, size_t budget, size_t size)
+{
+  struct grain *grain = s->oldest;
+  uint8_t *data = NULL;
+
+  while (grain && s->bytes > budget) {
+    struct grain *newer = grain->newer;
+
+    if (grain->users == 0) {
+      forget (s, grain);
+      if (!data && grain->size == size) {
+        data = grain->data;
+        grain->data = NULL;
+      }
+      free_grain (grain);
+    }
+    grain = newer;
+  }
+  return data;
+}
+
+/* Find a grain that is inflated, waiting for it if it is on its way.
+ * Locked.
+ */
+static struct grain *
+find (struct shard *s, const void *owner, uint64_t number)
+{
+  for (;;) {
+    struct grain *grain = *bucket_of (s, owner, number);
+
+    while (grain && (grain->owner != owner || grain->number != number))
+      grain = grain->hash_next;
+    if (!grain || grain->data)
+      return grain;
+    pthread_cond_wait (&s->inflated, &s->lock);
+  }
+}
+
+/* Add a grain that is not inflated yet.  Locked. */
+static struct grain *
+add (struct shard *s, const struct grain_source *source)
+{
+  struct grain *grain = calloc (1, sizeof *grain);
+  struct grain **bucket = bucket_of (s, source->owner, source->grain);
+
+  if (!grain)
+    return NULL;
+  grain->owner = source->owner;
+  grain->number = source->grain;
+  grain->size = source->size;
+  grain->hash_next = *bucket;
+  *bucket = grain;
+  link_newest (s, grain);
+  s->bytes += grain->size;
+  return grain;
+}
+
+int
+grain_cache_read (struct grain_cache *cache,
+                  const struct grain_source *source, size_t offset,
+                  void *buf, size_t count, struct vmdk_error *error)
+{
+  struct shard *s = shard_of (cache, source->grain);
+  const bool whole = count == source->size;
+  struct grain *grain;
+  int r = 0;
+
+  pthread_mutex_lock (&s->lock);
+  grain = find (s, source->owner, source->grain);
+  if (grain) {
+    grain->users++;
+    unlink_lru (s, grain);
+    link_newest (s, grain);
+  }
+  else if (!whole) {
+    uint8_t *data;
+
+    grain = add (s, source);
+    if (!grain) {
+      pthread_mutex_unlock (&s->lock);
+      return error_nomem (error);
+    }
+    grain->users++;
+    data = shrink (s, cache->shard_budget, source->size);
+    pthread_mutex_unlock (&s->lock);
+
+    if (!data)
+      data = malloc (source->size);
+    r = data ? source->inflate (source, data, error) : error_nomem (error);
+
+    pthread_mutex_lock (&s->lock);
+    if (r == 0)
+      grain->data = data;
+    else {
+      forget (s, grain);
+      free (data);
+    }
+    pthread_cond_broadcast (&s->inflated);
+  }
+  pthread_mutex_unlock (&s->lock);
+
+  if (!grain)
+    return source->inflate (source, buf, error);
+  if (r == -1) {
+    free_grain (grain);
+    return -1;
+  }
+  memcpy (buf, grain->data + offset, count);
+
+  pthread_mutex_lock (&s->lock);
+  grain->users--;
+  free (shrink (s, cache->shard_budget, 0));
+  pthread_mutex_unlock (&s->lock);
+  return 0;
+}

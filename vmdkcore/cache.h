@@ -1,0 +1,49 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* A bounded cache of inflated grains, shared by all streams of an image.
+ * However many small reads of a grain come at once, it is inflated once:
+ * who comes while it is being inflated waits for it.
+ *
+ * Any thread.  No lock is held while a grain is inflated or copied.
+ */
+
+#ifndef VMDK_CACHE_H
+#define VMDK_CACHE_H
+
+#include "error.h"
+
+struct grain_cache;
+
+/* 'budget' is in bytes.  NULL if memory is short. */
+extern struct grain_cache *grain_cache_new (uint64_t budget);
+
+/* No grain may be in use.  NULL is accepted. */
+extern void grain_cache_free (struct grain_cache *cache);
+
+/* Which grain is meant, and how to get it. */
+struct grain_source {
+  const void *owner;            /* any address unique to the extent */
+  uint64_t grain;
+  size_t size;                  /* bytes of a grain */
+
+  /* Write 'size' bytes to 'out'. */
+  int (*inflate) (const struct grain_source *source, void *out,
+                  struct vmdk_error *error);
+  void *opaque;                 /* the owner's */
+  uint64_t place;               /* the owner's */
+};
+
+/* Copy 'count' bytes at 'offset' within a grain to 'buf', from the cache
+ * or by inflating the grain.  A whole grain that is not in the cache is
+ * inflated into 'buf' and not kept: who reads whole grains does not
+ * come back.
+ */
+extern int grain_cache_read (struct grain_cache *cache,
+                             const struct grain_source *source,
+                             size_t offset, void *buf, size_t count,
+                             struct vmdk_error *error);
+
+#endif /* VMDK_CACHE_H */

@@ -1,0 +1,235 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "chain.h"
+
+static bool
+is_in_chain (const struct chain *chain, const struct link *link)
+{
+  size_t i;
+
+  for (i = 0; i < chain->nr; ++i)
+    if (chain->links[i]->dev == link->dev &&
+        chain->links[i]->ino == link->ino)
+      return true;
+  return false;
+}
+
+/* Is 'parent' what the child was made on?  Content IDs are numbers;
+ * their spelling does not count.
+ */
+static int
+check_cid (const struct link *child, const struct link *parent,
+           struct vmdk_error *error)
+{
+  if (!child->has_parent_cid)
+    return 0;
+  if (!parent->has_cid)
+    return error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
+                      "%s: its parentCID is %08" PRIx32 ", but %s has no "
+                      "CID; ignore-cid=true would accept it",
+                      child->name, child->parent_cid, parent->name);
+  if (parent->cid != child->parent_cid)
+    return error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
+                      "%s: its parentCID is %08" PRIx32 ", but the CID of "
+                      "%s is %08" PRIx32 ": the parent was changed after "
+                      "the snapshot was made, or is another disk; "
+                      "ignore-cid=true would accept it", child->name,
+                      child->parent_cid, parent->name, parent->cid);
+  return 0;
+}
+
+/* Look at a link that may be the parent.  Consumes it if it is not. */
+static struct link *
+examine (const struct chain *chain, const struct link *child,
+         struct link *link, bool ignore_cid, struct vmdk_error *error)
+{
+  if (!link)
+    return NULL;
+  if (is_in_chain (chain, link))
+    error_set (error, VMDK_ERROR_CORRUPT, ELOOP,
+               "%s: its parent %s is already part of the chain: the links "
+               "form a loop", child->name, link->name);
+  else if (ignore_cid || check_cid (child, link, error) == 0)
+    return link;
+  link_close (link);
+  return NULL;
+}
+
+/* The part of a name behind its last separator, of either kind. */
+static const char *
+base_name (const char *name)
+{
+  const char *p = name + strlen (name);
+
+  while (p > name && p[-1] != '/' && p[-1] != '\\')
+    p--;
+  return p;
+}
+
+/* What became of the attempts to find a parent.  The first that found a
+ * file tells most.
+ */
+struct search {
+  const struct link_context *context;
+  const struct chain *chain;
+  const struct link *child;
+  bool ignore_cid;
+  bool found_something;
+  struct vmdk_error *error;
+};
+
+/* Try one name.  If it is not what the hint says but was 'made_up' from
+ * it, it is no news that it may not be opened, or is the child itself.
+ */
+static struct link *
+try_name (struct search *s, const char *name, bool made_up)
+{
+  struct vmdk_error error;
+  struct link *link;
+  bool missing;
+
+  link = link_open_named (s->context, s->child->dir, name, &missing, &error);
+  if (missing || (!link && made_up && error.kind == VMDK_ERROR_DENIED))
+    return NULL;
+  if (link && made_up && is_in_chain (s->chain, link)) {
+    link_close (link);
+    return NULL;
+  }
+  if (!link)
+    error_prefix (&error, "%s: its parent", s->child->name);
+  link = examine (s->chain, s->child, link, s->ignore_cid, &error);
+  if (!link && !s->found_something) {
+    *s->error = error;
+    s->found_something = true;
+  }
+  return link;
+}
+
+/* Look for the parent where the hint says and where it may have gone,
+ * first beside the child: files that were copied together stay right,
+ * and a path of another host means nothing here.
+ */
+static struct link *
+try_hint (struct search *s, const char *hint)
+{
+  const char *base = base_name (hint);
+  struct link *link = NULL;
+  char sibling[PATH_MAX];
+  int len;
+
+  if (*base)
+    link = try_name (s, base, base != hint);
+  if (!link && base != hint)
+    link = try_name (s, hint, false);
+  if (!link && base > hint + 1) {
+    /* The folder of the parent may have moved along with the child's. */
+    const char *end = base - 1, *start = end;
+
+    while (start > hint && start[-1] != '/' && start[-1] != '\\' &&
+           start[-1] != ':')
+      start--;
+    len = snprintf (sibling, sizeof sibling, "../%.*s/%s",
+                    (int) (end - start), start, base);
+    if (start < end && len > 0 && (size_t) len < sizeof sibling)
+      link = try_name (s, sibling, true);
+  }
+  return link;
+}
+
+static struct link *
+find_parent (const struct link_context *context, const struct chain *chain,
+             const struct vmdk_options *options, struct vmdk_error *error)
+{
+  const struct link *child = chain->links[chain->nr - 1];
+  struct search s = {
+    .context = context, .chain = chain, .child = child,
+    .ignore_cid = options->ignore_cid, .error = error,
+  };
+  struct link *link;
+
+  if (chain->nr == 1 && options->parent)
+    return examine (chain, child,
+                    link_open_user (context, options->parent, error),
+                    options->ignore_cid, error);
+  if (!child->parent_hint) {
+    error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
+               "%s: is a snapshot, but does not say of what; parent=PATH "
+               "names it, single-link=true does without", child->name);
+    return NULL;
+  }
+
+  link = try_hint (&s, child->parent_hint);
+  if (!link && child->parent_hint_raw)
+    link = try_hint (&s, child->parent_hint_raw);
+  if (!link && !s.found_something)
+    error_set (error, VMDK_ERROR_IO, ENOENT,
+               "%s: its parent %s was found neither beside it nor where "
+               "that says; parent=PATH names it, single-link=true does "
+               "without", child->name, child->parent_hint);
+  return link;
+}
+
+int
+chain_open (const struct link_context *context, const char *path,
+            const struct vmdk_options *options, struct chain *chain,
+            struct vmdk_error *error)
+{
+  struct link *link = link_open_user (context, path, error);
+  size_t i;
+
+  chain->nr = 0;
+  chain->cut = false;
+  if (!link)
+    return -1;
+  chain->links[chain->nr++] = link;
+  if (options->parent && link->is_bare)
+    link->has_parent = true;
+  if (options->parent && !link->has_parent) {
+    error_set (error, VMDK_ERROR_INVALID, EINVAL,
+               "%s: has no parent, so parent=%s cannot be it", link->name,
+               options->parent);
+    goto err;
+  }
+
+  while (link->has_parent) {
+    if (options->single_link) {
+      chain->cut = true;
+      break;
+    }
+    if (chain->nr == CHAIN_MAX_LINKS) {
+      error_set (error, VMDK_ERROR_UNSUPPORTED, EINVAL,
+                 "%s: the chain of parents has more than %d links",
+                 chain->links[0]->name, CHAIN_MAX_LINKS);
+      goto err;
+    }
+    link = find_parent (context, chain, options, error);
+    if (!link)
+      goto err;
+    chain->links[chain->nr++] = link;
+  }
+  for (i = 0; i < chain->nr; ++i)
+    link_release_folder (chain->links[i]);
+  return 0;
+
+ err:
+  chain_close (chain);
+  return -1;
+}
+
+void
+chain_close (struct chain *chain)
+{
+  while (chain->nr > 0)
+    link_close (chain->links[--chain->nr]);
+}

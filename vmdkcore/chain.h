@@ -1,0 +1,30 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* A link and its parents, down to the base. */
+
+#ifndef VMDK_CHAIN_H
+#define VMDK_CHAIN_H
+
+#include "link.h"
+
+#define CHAIN_MAX_LINKS 255
+
+struct chain {
+  struct link *links[CHAIN_MAX_LINKS]; /* the one that was named first */
+  size_t nr;
+  bool cut;                     /* the last one has a parent */
+};
+
+/* Open the link at 'path', and its parents unless 'options' has
+ * single_link set.  On failure nothing is left to close.
+ */
+extern int chain_open (const struct link_context *context, const char *path,
+                       const struct vmdk_options *options,
+                       struct chain *chain, struct vmdk_error *error);
+
+extern void chain_close (struct chain *chain);
+
+#endif /* VMDK_CHAIN_H */

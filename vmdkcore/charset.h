@@ -1,0 +1,24 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* The encodings of names in descriptors; pure functions. */
+
+#ifndef VMDK_CHARSET_H
+#define VMDK_CHARSET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Is this a sequence of whole, shortest-form UTF-8 characters? */
+extern bool charset_is_utf8 (const char *s, size_t len);
+
+/* Convert from the encoding that a descriptor names to UTF-8.  Returns
+ * a new string, or NULL if the encoding is not known, the bytes are
+ * not valid in it, or memory is short.
+ */
+extern char *charset_to_utf8 (const char *encoding,
+                              const char *s, size_t len);
+
+#endif /* VMDK_CHARSET_H */

@@ -1,0 +1,49 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+#ifndef VMDK_ERROR_H
+#define VMDK_ERROR_H
+
+#include "vmdkcore.h"
+
+/* Fill in *error and return -1, so that a caller can write
+ * 'return error_set (...)'.  The message is made safe to print: names
+ * from the image may hold any byte, so control characters in it become
+ * question marks.  'err' must not be 0.
+ */
+extern int error_set (struct vmdk_error *error, enum vmdk_error_kind kind,
+                      int err, const char *fmt, ...)
+  __attribute__ ((format (printf, 4, 5)));
+
+/* The same for a failed system call: appends ": " and the text of
+ * 'err' to the message.
+ */
+extern int error_sys (struct vmdk_error *error, int err,
+                      const char *fmt, ...)
+  __attribute__ ((format (printf, 3, 4)));
+
+/* Say where the matter is: put text and ": " in front of the message.
+ * Returns -1.
+ */
+extern int error_prefix (struct vmdk_error *error, const char *fmt, ...)
+  __attribute__ ((format (printf, 2, 3)));
+
+/* An allocation failed. */
+extern int error_nomem (struct vmdk_error *error);
+
+/* Where the log of one image goes. */
+struct logger {
+  void (*log) (void *opaque, enum vmdk_log_level level,
+               const char *message);
+  void *opaque;
+};
+
+/* Send one line to the user, made safe to print as above. */
+extern void logger_note (const struct logger *logger, const char *fmt, ...)
+  __attribute__ ((format (printf, 2, 3)));
+extern void logger_warn (const struct logger *logger, const char *fmt, ...)
+  __attribute__ ((format (printf, 2, 3)));
+
+#endif /* VMDK_ERROR_H */

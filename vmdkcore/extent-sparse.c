@@ -1,0 +1,90 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* Hosted sparse extents (KDMV) with uncompressed grains. */
+
+#include <config.h>
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "bytes.h"
+#include "grains.h"
+
+struct sparse {
+  struct grains g;
+  struct hosted_header h;
+  atomic_flag said_zeroed;
+};
+
+static uint64_t
+sparse_decode_table (void *opaque, uint64_t table, uint64_t raw)
+{
+  const struct sparse *s = opaque;
+
+  (void) table;
+  if (raw == 0)
+    return ENTRY_HOLE;
+  return raw == 1 || raw >= s->g.file_sectors ||
+    hosted_is_metadata (&s->h, raw, 1) ? ENTRY_BAD : raw;
+}
+
+static uint64_t
+sparse_decode_grain (void *opaque, uint64_t grain, uint64_t raw,
+                     bool *partial)
+{
+  struct sparse *s = opaque;
+
+  if (raw == 0)
+    return ENTRY_HOLE;
+  if (raw == 1) {
+    /* Sector 1 is never a grain, so there is only one thing that this
+     * can mean, whatever the flag says.
+     */
+    if (!(s->h.flags & HOSTED_ZEROED_GRAINS) &&
+        !atomic_flag_test_and_set (&s->said_zeroed))
+      logger_warn (s->g.logger, ZEROED_WARNING, s->g.io->name);
+    return ENTRY_ZERO;
+  }
+  if (hosted_is_metadata (&s->h, raw, s->h.grain_size))
+    return ENTRY_BAD;
+  return grains_locate (&s->g, grain, raw, partial);
+}
+
+static const struct extent_ops sparse_ops = {
+  .map = grains_map,
+  .explain = grains_explain,
+  .close = grains_close,
+};
+
+struct extent *
+extent_sparse_new (struct io *io, const struct hosted_header *header,
+                   uint64_t length, const struct extent_env *env,
+                   struct vmdk_error *error)
+{
+  struct gtable_layout layout = {
+    .cache = env->tables,
+    .entry_size = 4,
+    .entries_per_table = header->entries_per_table,
+    .directory = { header->gd_offset, header->rgd_offset },
+    .decode_table = sparse_decode_table,
+    .decode_grain = sparse_decode_grain,
+  };
+  struct sparse *s = calloc (1, sizeof *s);
+
+  if (!s) {
+    error_nomem (error);
+    return NULL;
+  }
+  s->h = *header;
+  atomic_flag_clear (&s->said_zeroed);
+  if (grains_init (&s->g, io, header->capacity, header->grain_size, length,
+                   env->logger, &layout, error) == -1) {
+    free (s);
+    return NULL;
+  }
+  s->g.extent.ops = &sparse_ops;
+  return &s->g.extent;
+}

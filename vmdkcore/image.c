@@ -1,0 +1,405 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* The public calls, built from the runs that extents answer with. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bytes.h"
+#include "chain.h"
+
+struct vmdk_image {
+  struct chain chain;
+  struct path_policy policy;
+  struct extent_env env;
+  struct logger logger;
+  atomic_uint_fast64_t index_memory;
+};
+
+/* Share out the memory that the user allows. */
+static int
+init_env (struct vmdk_image *image, const struct vmdk_options *options,
+          struct vmdk_error *error)
+{
+  struct extent_env *env = &image->env;
+  uint64_t size = options->cache_size;
+
+  if (size == 0)
+    size = VMDK_CACHE_DEFAULT;
+  else if (size < VMDK_CACHE_MIN)
+    size = VMDK_CACHE_MIN;
+  env->logger = &image->logger;
+  env->salvage = options->salvage;
+  env->tables = table_cache_new (size / 4);
+  env->grains = grain_cache_new (size / 4);
+  env->inflaters = inflaters_new (size / 4);
+  atomic_init (&image->index_memory, size / 4);
+  env->index_memory = &image->index_memory;
+  return env->tables && env->grains && env->inflaters ?
+    0 : error_nomem (error);
+}
+
+struct vmdk_image *
+vmdk_open (const char *path, const struct vmdk_options *options,
+           struct vmdk_error *error)
+{
+  struct vmdk_image *image = calloc (1, sizeof *image);
+  struct link_context context;
+
+  if (!image) {
+    error_nomem (error);
+    return NULL;
+  }
+  image->logger.log = options->log;
+  image->logger.opaque = options->log_opaque;
+  context = (struct link_context) {
+    .policy = &image->policy,
+    .env = &image->env,
+  };
+  if (path_policy_init (&image->policy, options->allow_dirs,
+                        options->nr_allow_dirs, error) == -1 ||
+      init_env (image, options, error) == -1 ||
+      chain_open (&context, path, options, &image->chain, error) == -1) {
+    vmdk_close (image);
+    return NULL;
+  }
+  return image;
+}
+
+void
+vmdk_close (struct vmdk_image *image)
+{
+  if (!image)
+    return;
+  chain_close (&image->chain);
+  inflaters_free (image->env.inflaters);
+  grain_cache_free (image->env.grains);
+  table_cache_free (image->env.tables);
+  path_policy_destroy (&image->policy);
+  free (image);
+}
+
+uint64_t
+vmdk_size (const struct vmdk_image *image)
+{
+  return image->chain.links[0]->size;
+}
+
+void
+vmdk_describe (const struct vmdk_image *image,
+               struct vmdk_description *description)
+{
+  const struct link *link = image->chain.links[0];
+  size_t i;
+
+  *description = (struct vmdk_description) {
+    .create_type = link->create_type,
+    .nr_extents = link->nr_extents,
+    .nr_links = image->chain.nr,
+    .has_unopened_parent = image->chain.cut,
+  };
+  for (i = 0; i < link->nr_extents && description->grain_size == 0; ++i)
+    description->grain_size = link->extents[i]->grain_size;
+}
+
+/* The index of the extent that holds the byte at 'offset'. */
+static size_t
+find_extent (const struct link *link, uint64_t offset)
+{
+  size_t low = 0, high = link->nr_extents - 1;
+
+  while (low < high) {
+    const size_t middle = low + (high - low + 1) / 2;
+
+    if (link->extents[middle]->start <= offset)
+      low = middle;
+    else
+      high = middle - 1;
+  }
+  return low;
+}
+
+/* The run at 'offset' in the extent of one link that holds it. */
+static int
+map_link (const struct link *link, uint64_t offset, uint64_t count,
+          enum map_purpose purpose, struct run *run,
+          struct extent **extent, struct vmdk_error *error)
+{
+  struct extent *e = link->extents[find_extent (link, offset)];
+  const uint64_t in_extent = offset - e->start;
+
+  *extent = e;
+  return e->ops->map (e, in_extent, min_u64 (count, e->length - in_extent),
+                      purpose, run, error);
+}
+
+/* A walk over a range of the disk, from its start to its end. */
+struct walk {
+  const struct chain *chain;
+  enum map_purpose purpose;
+  uint64_t offset;              /* where the walk is */
+  uint64_t end;
+  struct run run;               /* what is there, of the whole chain */
+  struct extent *extent;        /* that said so */
+  uint64_t steps;
+
+  /* Each link is known to have nothing from where the walk is to here,
+   * so that a long hole is not looked through again for each piece that
+   * a parent has there.
+   */
+  uint64_t hole_end[CHAIN_MAX_LINKS];
+};
+
+static int
+walk_begin (struct walk *walk, const struct vmdk_image *image,
+            uint64_t offset, uint64_t count, enum map_purpose purpose,
+            struct vmdk_error *error)
+{
+  const uint64_t size = vmdk_size (image);
+  size_t i;
+
+  if (offset > size || count > size - offset)
+    return error_set (error, VMDK_ERROR_INVALID, EINVAL,
+                      "%" PRIu64 " bytes at offset %" PRIu64 " are not in "
+                      "the disk of %" PRIu64 " bytes", count, offset, size);
+  walk->chain = &image->chain;
+  walk->purpose = purpose;
+  walk->offset = offset;
+  walk->end = offset + count;
+  walk->steps = 0;
+  for (i = 0; i < image->chain.nr; ++i)
+    walk->hole_end[i] = 0;
+  return 0;
+}
+
+/* Find the run at the place of the walk: what the first link has that
+ * has anything there, for as long as that is so.
+ */
+static int
+walk_map (struct walk *walk, struct vmdk_error *error)
+{
+  const struct chain *chain = walk->chain;
+  const uint64_t offset = walk->offset;
+  uint64_t limit = walk->end - offset;
+  size_t i;
+
+  for (i = 0; i < chain->nr; ++i) {
+    const struct link *link = chain->links[i];
+
+    if (offset >= link->size)   /* larger than its parent */
+      break;
+    if (offset >= walk->hole_end[i]) {
+      limit = min_u64 (limit, link->size - offset);
+      if (map_link (link, offset, limit, walk->purpose, &walk->run,
+                    &walk->extent, error) == -1)
+        return -1;
+      if (walk->run.kind != RUN_HOLE)
+        return 0;
+      walk->hole_end[i] = offset + walk->run.length;
+    }
+    limit = min_u64 (limit, walk->hole_end[i] - offset);
+  }
+  walk->run.kind = RUN_HOLE;
+  walk->run.length = limit;
+  return 0;
+}
+
+/* Walks that are not for reading may go over any length of disk.  Hostile
+ * images can make that slow, so they end early after this time.
+ */
+#define WALK_SECONDS 3
+
+struct time_limit {
+  struct timespec end;
+};
+
+static void
+start_limit (struct time_limit *limit)
+{
+  clock_gettime (CLOCK_MONOTONIC_COARSE, &limit->end);
+  limit->end.tv_sec += WALK_SECONDS;
+}
+
+/* A walk always makes some way, and an image that answers at once is not
+ * asked for the time.
+ */
+static bool
+has_passed (const struct time_limit *limit, struct walk *walk)
+{
+  struct timespec now;
+
+  if (++walk->steps % 16 != 0)
+    return false;
+  clock_gettime (CLOCK_MONOTONIC_COARSE, &now);
+  return now.tv_sec > limit->end.tv_sec ||
+    (now.tv_sec == limit->end.tv_sec && now.tv_nsec > limit->end.tv_nsec);
+}
+
+/* Read the run at the place of the walk. */
+static int
+read_run (const struct walk *walk, void *buf, struct vmdk_error *error)
+{
+  const struct run *run = &walk->run;
+  struct extent *e = walk->extent;
+
+  switch (run->kind) {
+  case RUN_DATA:
+    return io_pread (run->io, buf, run->length, run->offset, error);
+  case RUN_COMPRESSED:
+    return e->ops->inflate (e, run, walk->offset - e->start, buf, error);
+  case RUN_ZERO:
+  case RUN_HOLE:
+    memset (buf, 0, run->length);
+    return 0;
+  case RUN_BAD:
+    return e->ops->explain (e, walk->offset - e->start, error);
+  default:
+    abort ();
+  }
+}
+
+int
+vmdk_pread (struct vmdk_image *image, void *buf, size_t count,
+            uint64_t offset, struct vmdk_error *error)
+{
+  struct walk walk;
+  uint8_t *p = buf;
+
+  if (walk_begin (&walk, image, offset, count, MAP_FOR_READING,
+                  error) == -1)
+    return -1;
+  while (walk.offset < walk.end) {
+    if (walk_map (&walk, error) == -1 || read_run (&walk, p, error) == -1)
+      return -1;
+    p += walk.run.length;
+    walk.offset += walk.run.length;
+  }
+  return 0;
+}
+
+int
+vmdk_prefetch (struct vmdk_image *image, uint64_t count, uint64_t offset,
+               struct vmdk_error *error)
+{
+  struct time_limit limit;
+  struct walk walk;
+
+  if (walk_begin (&walk, image, offset, count, MAP_FOR_READING,
+                  error) == -1)
+    return -1;
+  start_limit (&limit);
+  while (walk.offset < walk.end && !has_passed (&limit, &walk)) {
+    const struct run *run = &walk.run;
+
+    if (walk_map (&walk, error) == -1)
+      return -1;
+    /* How much a compressed grain takes in the file is not known, but
+     * hardly more than it takes in the disk.
+     */
+    if (run->kind == RUN_DATA || run->kind == RUN_COMPRESSED)
+      io_prefetch (run->io, run->offset, run->length);
+    walk.offset += run->length;
+  }
+  return 0;
+}
+
+static enum vmdk_allocation
+allocation_of (const struct walk *walk)
+{
+  switch (walk->run.kind) {
+  case RUN_DATA:
+  case RUN_COMPRESSED:
+  case RUN_BAD:
+    return VMDK_ALLOCATED;
+  case RUN_HOLE:
+    return walk->chain->cut ? VMDK_UNKNOWN : VMDK_HOLE;
+  case RUN_ZERO:
+    return VMDK_HOLE;
+  default:
+    abort ();
+  }
+}
+
+/* Report the range of a walk in maximal pieces. */
+static int
+map_walk (struct walk *walk, const struct time_limit *limit,
+          vmdk_map_callback *callback, void *opaque,
+          struct vmdk_error *error)
+{
+  enum vmdk_allocation allocation = VMDK_HOLE;
+  uint64_t start = walk->offset;
+
+  while (walk->offset < walk->end && !has_passed (limit, walk)) {
+    if (walk_map (walk, error) == -1)
+      return -1;
+    if (walk->offset != start && allocation_of (walk) != allocation) {
+      const int r = callback (opaque, start, walk->offset - start,
+                              allocation);
+
+      if (r != 0)
+        return r;
+      start = walk->offset;
+    }
+    allocation = allocation_of (walk);
+    walk->offset += walk->run.length;
+  }
+  return walk->offset == start ? 0 :
+    callback (opaque, start, walk->offset - start, allocation);
+}
+
+int
+vmdk_map (struct vmdk_image *image, uint64_t offset, uint64_t count,
+          vmdk_map_callback *callback, void *opaque,
+          struct vmdk_error *error)
+{
+  struct time_limit limit;
+  struct walk walk;
+  int r;
+
+  if (walk_begin (&walk, image, offset, count, MAP_FOR_ALLOCATION,
+                  error) == -1)
+    return -1;
+  start_limit (&limit);
+  r = map_walk (&walk, &limit, callback, opaque, error);
+  return r > 0 ? 0 : r;
+}
+
+/* Take the first piece of a map. */
+struct first_piece {
+  enum vmdk_allocation allocation;
+  uint64_t length;
+};
+
+static int
+take_first (void *opaque, uint64_t offset, uint64_t length,
+            enum vmdk_allocation allocation)
+{
+  struct first_piece *first = opaque;
+
+  (void) offset;
+  first->allocation = allocation;
+  first->length = length;
+  return 1;
+}
+
+int
+vmdk_is_allocated (struct vmdk_image *image, uint64_t offset,
+                   uint64_t count, enum vmdk_allocation *allocation,
+                   uint64_t *length, struct vmdk_error *error)
+{
+  struct first_piece first = { VMDK_HOLE, 0 };
+
+  if (vmdk_map (image, offset, count, take_first, &first, error) == -1)
+    return -1;
+  *allocation = first.allocation;
+  *length = first.length;
+  return 0;
+}

@@ -1,0 +1,149 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* The backend over a file descriptor. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "io.h"
+
+struct io_file {
+  struct io io;
+  int fd;
+};
+
+static int
+file_pread (struct io *io, void *buf, size_t count, uint64_t offset,
+            struct vmdk_error *error)
+{
+  const struct io_file *f = (const struct io_file *) io;
+  uint8_t *p = buf;
+
+  while (count > 0) {
+    ssize_t r = pread (f->fd, p, count, (off_t) offset);
+
+    if (r == -1) {
+      if (errno == EINTR)
+        continue;
+      return error_sys (error, errno,
+                        "pread: %s: offset=%" PRIu64 ", count=%zu",
+                        io->name, offset, count);
+    }
+    if (r == 0)
+      return error_set (error, VMDK_ERROR_IO, EIO,
+                        "pread: %s: offset=%" PRIu64 ", count=%zu: "
+                        "unexpected end of file",
+                        io->name, offset, count);
+    p += r;
+    count -= (size_t) r;
+    offset += (uint64_t) r;
+  }
+  return 0;
+}
+
+static bool
+file_is_stored (struct io *io, uint64_t offset, uint64_t count,
+                uint64_t *length)
+{
+  const struct io_file *f = (const struct io_file *) io;
+  off_t data, hole;
+
+  *length = count;
+
+  /* The answers are used, not the file position, so threads do not
+   * disturb each other here.
+   */
+  data = lseek (f->fd, (off_t) offset, SEEK_DATA);
+  if (data == -1 && errno == ENXIO) {
+    /* A hole to the end of the file, which may have become shorter: what
+     * is behind the end is not a hole, but an error when it is read.
+     */
+    data = lseek (f->fd, 0, SEEK_END);
+    if (data == -1 || (uint64_t) data <= offset)
+      return true;
+  }
+  else if (data == -1)
+    return true;
+  if ((uint64_t) data > offset) {
+    *length = min_u64 (count, (uint64_t) data - offset);
+    return false;
+  }
+  hole = lseek (f->fd, (off_t) offset, SEEK_HOLE);
+  if (hole != -1 && (uint64_t) hole > offset)
+    *length = min_u64 (count, (uint64_t) hole - offset);
+  return true;
+}
+
+static void
+file_prefetch (struct io *io, uint64_t offset, uint64_t count)
+{
+  const struct io_file *f = (const struct io_file *) io;
+
+  (void) posix_fadvise (f->fd, (off_t) offset, (off_t) count,
+                        POSIX_FADV_WILLNEED);
+}
+
+static void
+file_close (struct io *io)
+{
+  struct io_file *f = (struct io_file *) io;
+
+  close (f->fd);
+  free (io->name);
+  free (f);
+}
+
+static const struct io_ops file_ops = {
+  .pread = file_pread,
+  .is_stored = file_is_stored,
+  .prefetch = file_prefetch,
+  .close = file_close,
+};
+
+struct io *
+io_file_new (int fd, const char *name, struct vmdk_error *error)
+{
+  struct io_file *f = calloc (1, sizeof *f);
+  struct stat statbuf;
+  off_t end;
+
+  if (!f || !(f->io.name = strdup (name))) {
+    error_nomem (error);
+    goto err;
+  }
+  if (fstat (fd, &statbuf) == -1) {
+    error_sys (error, errno, "fstat: %s", name);
+    goto err;
+  }
+  /* st_size is 0 for a block device; the end can be sought in both. */
+  end = lseek (fd, 0, SEEK_END);
+  if (end == -1) {
+    error_sys (error, errno, "lseek: %s", name);
+    goto err;
+  }
+  f->io.ops = &file_ops;
+  f->io.size = (uint64_t) end;
+  f->io.dev = statbuf.st_dev;
+  f->io.ino = statbuf.st_ino;
+  f->io.refs = 1;
+  f->fd = fd;
+  return &f->io;
+
+ err:
+  if (f)
+    free (f->io.name);
+  free (f);
+  close (fd);
+  return NULL;
+}

@@ -1,0 +1,60 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* A link: one descriptor, or one file without, and its extents. */
+
+#ifndef VMDK_LINK_H
+#define VMDK_LINK_H
+
+#include "descriptor.h"
+#include "extent.h"
+#include "path.h"
+
+struct link {
+  struct extent **extents;      /* in order, without a gap */
+  size_t nr_extents;
+  uint64_t size;                /* bytes, a multiple of 512 */
+  char *create_type;            /* never NULL */
+  char *name;                   /* of the file, for messages */
+  uint64_t dev, ino;            /* of the file that has the descriptor */
+  int dir;                      /* its folder, an O_PATH descriptor; -1
+                                   once that is released */
+
+  bool has_cid;
+  uint32_t cid;
+  bool is_bare;                 /* an extent that may be a snapshot's */
+  bool has_parent;
+  bool has_parent_cid;
+  uint32_t parent_cid;
+  char *parent_hint;            /* where the parent was; may be NULL */
+  char *parent_hint_raw;        /* the same before conversion, or NULL */
+};
+
+/* What the links of an image share; outlives them. */
+struct link_context {
+  const struct path_policy *policy;
+  const struct extent_env *env;
+};
+
+/* Open the link whose file the user named. */
+extern struct link *link_open_user (const struct link_context *context,
+                                    const char *path,
+                                    struct vmdk_error *error);
+
+/* Open the link whose file another one names, relative to the folder
+ * 'dir'.  *missing tells whether that very file is not there.
+ */
+extern struct link *link_open_named (const struct link_context *context,
+                                     int dir, const char *name,
+                                     bool *missing,
+                                     struct vmdk_error *error);
+
+/* Close the folder, when all files named relative to it are open. */
+extern void link_release_folder (struct link *link);
+
+/* NULL is accepted. */
+extern void link_close (struct link *link);
+
+#endif /* VMDK_LINK_H */

@@ -1,0 +1,431 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "path.h"
+
+/* Links to follow to find out what a name leads to; as in the kernel. */
+#define MAX_LINKS 40
+
+/* Names from images may be long; the end of one tells most. */
+#define MAX_SHOWN 250
+
+static const char *
+shown (const char *name)
+{
+  const size_t len = strlen (name);
+
+  return len > MAX_SHOWN ? name + len - MAX_SHOWN : name;
+}
+
+/* A path of /proc that stands for an open file descriptor. */
+struct proc_fd {
+  char path[64];
+};
+
+static const char *
+proc_fd (int fd, struct proc_fd *p)
+{
+  snprintf (p->path, sizeof p->path, "/proc/self/fd/%d", fd);
+  return p->path;
+}
+
+int
+path_policy_init (struct path_policy *policy, const char *const *dirs,
+                  size_t nr, struct vmdk_error *error)
+{
+  size_t i;
+
+  *policy = (struct path_policy) { 0 };
+  if (nr == 0)
+    return 0;
+  policy->fds = calloc (nr, sizeof *policy->fds);
+  if (!policy->fds)
+    return error_nomem (error);
+  for (i = 0; i < nr; ++i) {
+    const int fd = open (dirs[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd == -1) {
+      error_sys (error, errno, "open: allowed folder %s", dirs[i]);
+      path_policy_destroy (policy);
+      return -1;
+    }
+    policy->fds[policy->nr++] = fd;
+  }
+  return 0;
+}
+
+void
+path_policy_destroy (struct path_policy *policy)
+{
+  size_t i;
+
+  for (i = 0; i < policy->nr; ++i)
+    close (policy->fds[i]);
+  free (policy->fds);
+  *policy = (struct path_policy) { 0 };
+}
+
+/* Refuse what is not a file that can hold a disk.  Opening such a thing
+ * could block (a FIFO) or have an effect (a tape), so this is asked
+ * before it is opened for reading.
+ */
+static int
+check_type (mode_t mode, bool device_allowed, const char *name,
+            struct vmdk_error *error)
+{
+  const char *what;
+
+  if (S_ISREG (mode))
+    return 0;
+  if (S_ISBLK (mode)) {
+    if (device_allowed)
+      return 0;
+    return error_set (error, VMDK_ERROR_DENIED, EACCES,
+                      "%s: a block device named by an image is only opened "
+                      "in a folder given by allow-dir=", shown (name));
+  }
+  what = S_ISDIR (mode) ? "a folder" : S_ISFIFO (mode) ? "a FIFO" :
+    S_ISSOCK (mode) ? "a socket" : "a character device";
+  return error_set (error, VMDK_ERROR_DENIED, EACCES,
+                    "%s: is %s, not a regular file", shown (name), what);
+}
+
+/* Open for reading the file that the O_PATH descriptor 'fd' stands for,
+ * and nothing else, whatever happens to its name meanwhile.  Closes fd.
+ */
+static struct io *
+reopen (int fd, const char *display, const char *name,
+        struct vmdk_error *error)
+{
+  struct proc_fd p;
+  const int r = open (proc_fd (fd, &p),
+                      O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  const int err = errno;
+
+  close (fd);
+  if (r == -1) {
+    error_sys (error, err, "open: %s", display);
+    return NULL;
+  }
+  return io_file_new (r, name, error);
+}
+
+struct io *
+path_open_user (const char *path, int *dir, struct vmdk_error *error)
+{
+  const char *slash = strrchr (path, '/');
+  const char *base = slash ? slash + 1 : path;
+  struct stat statbuf;
+  struct io *io;
+  char *folder;
+  int fd;
+
+  folder = slash ? strndup (path, (size_t) (base - path)) : strdup (".");
+  if (!folder) {
+    error_nomem (error);
+    return NULL;
+  }
+  *dir = open (folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  free (folder);
+  if (*dir == -1) {
+    error_sys (error, errno, "open: %s", path);
+    return NULL;
+  }
+  fd = open (path, O_PATH | O_CLOEXEC);
+  if (fd == -1) {
+    error_sys (error, errno, "open: %s", path);
+    goto err;
+  }
+  if (fstat (fd, &statbuf) == -1) {
+    error_sys (error, errno, "fstat: %s", path);
+    close (fd);
+    goto err;
+  }
+  if (check_type (statbuf.st_mode, true, path, error) == -1) {
+    close (fd);
+    goto err;
+  }
+  io = reopen (fd, path, *base ? base : path, error);
+  if (io)
+    return io;
+
+ err:
+  close (*dir);
+  *dir = -1;
+  return NULL;
+}
+
+/* Get the absolute path, free of links, of an open file or folder.  On
+ * EXDEV it has none, because it is in no folder.
+ */
+static int
+real_path (int fd, char path[PATH_MAX])
+{
+  struct proc_fd p;
+  const ssize_t r = readlink (proc_fd (fd, &p), path, PATH_MAX);
+
+  if (r == -1)
+    return -1;
+  if (r == PATH_MAX || path[0] != '/') {
+    errno = EXDEV;
+    return -1;
+  }
+  path[r] = '\0';
+  return 0;
+}
+
+/* Is 'path' (from real_path) the folder 'dir', or in it or below? */
+static bool
+lies_in (const char *path, int dir)
+{
+  char folder[PATH_MAX];
+  size_t len;
+
+  if (real_path (dir, folder) == -1)
+    return false;
+  len = strlen (folder);
+  if (len == 1)                 /* the root */
+    return true;
+  return strncmp (path, folder, len) == 0 &&
+    (path[len] == '/' || path[len] == '\0');
+}
+
+static bool
+lies_in_allowed (const char *path, const struct path_policy *policy)
+{
+  size_t i;
+
+  for (i = 0; i < policy->nr; ++i)
+    if (lies_in (path, policy->fds[i]))
+      return true;
+  return false;
+}
+
+static int
+denied (const char *name, struct vmdk_error *error)
+{
+  return error_set (error, VMDK_ERROR_DENIED, EACCES,
+                    "%s: lies outside the folder of the file that names it; "
+                    "allow-dir=DIR would allow it", shown (name));
+}
+
+/* The folder part of a name, with its slash, or ".".  To be freed. */
+static char *
+folder_part (const char *name)
+{
+  const char *slash = strrchr (name, '/');
+
+  return slash ? strndup (name, (size_t) (slash + 1 - name)) : strdup (".");
+}
+
+/* May a user be told why 'name' cannot be opened?  A hostile image must
+ * not find out which files exist elsewhere, so only if the folder that
+ * it is looked for in is one whose files may be opened; and if the name
+ * is a link, the same goes for what that leads to.
+ */
+static bool
+may_tell (const struct path_policy *policy, int dir, const char *name,
+          unsigned max_links)
+{
+  char path[PATH_MAX], target[PATH_MAX];
+  char *folder = folder_part (name);
+  bool r = false;
+  ssize_t n;
+  int fd;
+
+  if (!folder)
+    return false;
+  fd = openat (dir, folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd == -1) {
+    /* There is no such folder: is that a secret? */
+    n = (ssize_t) strlen (folder);
+    while (n > 0 && folder[n-1] == '/')
+      folder[--n] = '\0';
+    r = n > 0 && max_links > 0 &&
+      may_tell (policy, dir, folder, max_links - 1);
+    free (folder);
+    return r;
+  }
+  free (folder);
+
+  if (real_path (fd, path) == 0 &&
+      (lies_in (path, dir) || lies_in_allowed (path, policy))) {
+    n = readlinkat (dir, name, target, sizeof target - 1);
+    r = true;
+    if (n >= 0) {
+      target[n] = '\0';
+      r = max_links == 0 || may_tell (policy, fd, target, max_links - 1);
+    }
+  }
+  close (fd);
+  return r;
+}
+
+/* Get an O_PATH descriptor for a name that must not leave 'dir'.  On
+ * EXDEV it does, or goes through an absolute link.
+ */
+static int
+open_beneath (const struct path_policy *policy, int dir, const char *name)
+{
+  struct open_how how = {
+    .flags = O_PATH | O_CLOEXEC,
+    .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+  };
+
+  if (policy->avoid_openat2) {
+    errno = ENOSYS;
+    return -1;
+  }
+  return (int) syscall (SYS_openat2, dir, name, &how, sizeof how);
+}
+
+/* Open the folder of a file whose path came from real_path, and make
+ * sure that it is still that folder.  'path' is changed.
+ */
+static int
+open_folder_of (char *path, const char *name, struct vmdk_error *error)
+{
+  char *slash = strrchr (path, '/');
+  char now[PATH_MAX];
+  int fd;
+
+  slash[slash == path] = '\0';  /* leave the root its slash */
+  fd = open (path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd == -1)
+    return error_sys (error, errno, "open: folder of %s", shown (name));
+  if (real_path (fd, now) == -1 || strcmp (now, path) != 0) {
+    close (fd);
+    return denied (name, error);
+  }
+  return fd;
+}
+
+static struct io *
+open_literal (const struct path_policy *policy, int dir,
+              const char *name, int *folder, struct vmdk_error *error)
+{
+  const char *slash = strrchr (name, '/');
+  bool confined = true, allowed;
+  char path[PATH_MAX];
+  struct stat statbuf;
+  struct io *io;
+  int fd;
+
+  fd = open_beneath (policy, dir, name);
+  if (fd == -1 && (errno == ENOENT || errno == ENOTDIR ||
+                   errno == ENAMETOOLONG || errno == ELOOP)) {
+    error_sys (error, errno, "open: %s", shown (name));
+    return NULL;
+  }
+  if (fd == -1) {
+    /* Either the name leads outside, or goes round through an absolute
+     * link, or openat2 is missing or forbidden.  Find out where the
+     * file really is.
+     */
+    confined = false;
+    fd = openat (dir, name, O_PATH | O_CLOEXEC);
+    if (fd == -1) {
+      const int err = errno;
+
+      if (may_tell (policy, dir, name, MAX_LINKS))
+        error_sys (error, err, "open: %s", shown (name));
+      else
+        denied (name, error);
+      return NULL;
+    }
+  }
+
+  if (real_path (fd, path) == -1) {
+    if (errno == EXDEV)
+      denied (name, error);
+    else
+      error_sys (error, errno, "readlink: %s", shown (name));
+    goto err;
+  }
+  if (!confined)
+    confined = lies_in (path, dir);
+  allowed = lies_in_allowed (path, policy);
+  if (!confined && !allowed) {
+    denied (name, error);
+    goto err;
+  }
+  if (fstat (fd, &statbuf) == -1) {
+    error_sys (error, errno, "fstat: %s", shown (name));
+    goto err;
+  }
+  if (check_type (statbuf.st_mode, allowed, name, error) == -1)
+    goto err;
+  if (folder) {
+    *folder = open_folder_of (path, name, error);
+    if (*folder == -1)
+      goto err;
+  }
+  io = reopen (fd, name, slash && slash[1] ? slash + 1 : name, error);
+  if (!io && folder)
+    close (*folder);
+  return io;
+
+ err:
+  close (fd);
+  return NULL;
+}
+
+/* Try another form of a name that was not found.  If something else is
+ * wrong with that one, it replaces what *error says.
+ */
+static struct io *
+try_variant (const struct path_policy *policy, int dir, const char *name,
+             int *folder, struct vmdk_error *error)
+{
+  struct vmdk_error other;
+  struct io *io = open_literal (policy, dir, name, folder, &other);
+
+  if (!io && other.err != ENOENT && error->err == ENOENT)
+    *error = other;
+  return io;
+}
+
+struct io *
+path_open_named (const struct path_policy *policy, int dir,
+                 const char *name, int *folder, struct vmdk_error *error)
+{
+  struct io *io = open_literal (policy, dir, name, folder, error);
+  char *converted, *p;
+
+  if (io || error->err != ENOENT || !strchr (name, '\\'))
+    return io;
+
+  /* A name made on Windows.  What it says of folders is tried if it is
+   * relative; an absolute one has no meaning here.
+   */
+  converted = strdup (name);
+  if (!converted) {
+    error_nomem (error);
+    return NULL;
+  }
+  for (p = converted; *p; ++p)
+    if (*p == '\\')
+      *p = '/';
+  if (converted[0] != '/' && !strchr (converted, ':'))
+    io = try_variant (policy, dir, converted, folder, error);
+  p = strrchr (converted, '/') + 1;
+  if (!io && *p)
+    io = try_variant (policy, dir, p, folder, error);
+  free (converted);
+  return io;
+}

@@ -1,0 +1,55 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* From a name to an open backend; the only place that opens files.
+ *
+ * The confinement rule: a file that is named by an image must lie, once
+ * every symbolic link is resolved, in the folder of the file that names
+ * it or below, or in an allowed folder or below.  It must be a regular
+ * file, or a block device in an allowed folder.
+ */
+
+#ifndef VMDK_PATH_H
+#define VMDK_PATH_H
+
+#include "io.h"
+
+/* The folders that a user allows beside the image's own. */
+struct path_policy {
+  int *fds;                     /* O_PATH descriptors of the folders */
+  size_t nr;
+  bool avoid_openat2;           /* as on a kernel without it: for tests */
+};
+
+/* Open the folders.  On failure nothing is left to free. */
+extern int path_policy_init (struct path_policy *policy,
+                             const char *const *dirs, size_t nr,
+                             struct vmdk_error *error);
+extern void path_policy_destroy (struct path_policy *policy);
+
+/* A folder that names in a descriptor are relative to: an O_PATH file
+ * descriptor, to be closed by its owner.
+ */
+
+/* Open the file that the user named: anything readable that has a
+ * size.  *dir gets the folder that 'path' names it in, symbolic links
+ * not resolved, as a new descriptor.  The backend is named by the last
+ * component of 'path'.
+ */
+extern struct io *path_open_user (const char *path, int *dir,
+                                  struct vmdk_error *error);
+
+/* Open a file named by an image in the folder 'dir', under the
+ * confinement rule.  On ENOENT in error->err there is no such file.
+ * A name with backslashes that does not exist as it is written is taken
+ * for one made on Windows, and looked for in 'dir'.  Unless 'folder' is
+ * NULL, *folder gets the folder that the file really lies in, as a new
+ * descriptor.
+ */
+extern struct io *path_open_named (const struct path_policy *policy,
+                                   int dir, const char *name, int *folder,
+                                   struct vmdk_error *error);
+
+#endif /* VMDK_PATH_H */

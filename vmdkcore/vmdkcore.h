@@ -1,0 +1,177 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* The public face of the VMDK core library.
+ *
+ * The library knows nothing of nbdkit.  It prints nothing, has no
+ * global state and never exits.
+ *
+ * Units: every size and offset in this header is in bytes.
+ *
+ * Threads: vmdk_open and vmdk_close are called once each, by one
+ * thread.  In between every other function may be called on the same
+ * image by any number of threads at once.  None of them holds a lock over
+ * I/O that another needs, with one exception: where the tables of a
+ * stream turn out to be damaged, those who need them wait while one
+ * thread reads the stream for its grains, once.
+ */
+
+#ifndef VMDKCORE_H
+#define VMDKCORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What went wrong, for callers that act on it. */
+enum vmdk_error_kind {
+  VMDK_ERROR_NONE = 0,
+  VMDK_ERROR_IO,                /* the system refused or failed a call */
+  VMDK_ERROR_CORRUPT,           /* the image contradicts its format */
+  VMDK_ERROR_UNSUPPORTED,       /* well formed, but not served */
+  VMDK_ERROR_DENIED,            /* the confinement rule forbids it */
+  VMDK_ERROR_NOMEM,
+  VMDK_ERROR_INVALID            /* the caller's arguments are wrong */
+};
+
+/* An error is written by the function that fails, into memory that
+ * the caller provides.  The message is one line of printable text
+ * that names the file and the reason, without a full stop or newline.
+ * It is meaningful only after a failure.
+ */
+struct vmdk_error {
+  enum vmdk_error_kind kind;
+  int err;                      /* an errno value, never 0 on failure */
+  char message[1024];
+};
+
+/* How much a line of the log matters. */
+enum vmdk_log_level {
+  VMDK_LOG_NOTE,                /* an oddity that changes nothing */
+  VMDK_LOG_WARNING              /* damage, or content that was guessed */
+};
+
+/* How to open an image.  All zeroes are the defaults.  Strings are
+ * borrowed until vmdk_open returns.
+ */
+struct vmdk_options {
+  /* Folders, beside the image's own, in which extents may lie, and
+   * in which block devices are accepted.  Each must exist.
+   */
+  const char *const *allow_dirs;
+  size_t nr_allow_dirs;
+
+  /* Bytes of memory for tables, inflated grains and the like; 0 means
+   * VMDK_CACHE_DEFAULT.  At least VMDK_CACHE_MIN is used.
+   */
+  uint64_t cache_size;
+
+  /* Open the named link without its parents. */
+  bool single_link;
+
+  /* The parent of the named link, if not NULL: opened instead of what
+   * the image says.
+   */
+  const char *parent;
+
+  /* Accept parents whose CID is not the one that the child has. */
+  bool ignore_cid;
+
+  /* Open a stream that was cut off, and serve what is there. */
+  bool salvage;
+
+  /* Called with one line for each thing that a user should know but
+   * that does not fail anything, for example a damaged table whose
+   * redundant copy is whole.  May be NULL.  Called by any thread that
+   * uses the image, possibly by several at once.
+   */
+  void (*log) (void *opaque, enum vmdk_log_level level,
+               const char *message);
+  void *log_opaque;
+};
+
+#define VMDK_CACHE_DEFAULT (UINT64_C (64) << 20)
+#define VMDK_CACHE_MIN (UINT64_C (1) << 20)
+
+struct vmdk_image;
+
+/* Open the VMDK at 'path' for reading: a descriptor, or a file with an
+ * embedded descriptor.  Opens every file that it needs and reads their
+ * headers, but no grain tables.  Returns NULL with *error set.
+ */
+extern struct vmdk_image *vmdk_open (const char *path,
+                                     const struct vmdk_options *options,
+                                     struct vmdk_error *error);
+
+/* Close the image and free it.  No other call may be running.  NULL is
+ * accepted.
+ */
+extern void vmdk_close (struct vmdk_image *image);
+
+/* The size of the virtual disk: a multiple of 512, at most INT64_MAX. */
+extern uint64_t vmdk_size (const struct vmdk_image *image);
+
+/* What the named link of an image is, for people. */
+struct vmdk_description {
+  const char *create_type;      /* valid until vmdk_close */
+  size_t nr_extents;
+  size_t nr_links;              /* that are open */
+  bool has_unopened_parent;     /* by single_link */
+  uint64_t grain_size;          /* of the first sparse extent; 0: none */
+};
+
+extern void vmdk_describe (const struct vmdk_image *image,
+                           struct vmdk_description *description);
+
+/* Read 'count' bytes at 'offset' into 'buf'.  Any alignment; the range
+ * must lie inside the disk.  Returns 0 with every byte right, or -1
+ * with *error set and the contents of buf undefined.
+ */
+extern int vmdk_pread (struct vmdk_image *image, void *buf, size_t count,
+                       uint64_t offset, struct vmdk_error *error);
+
+/* Tell the system that the range will be read soon.  A hint: what
+ * cannot be prefetched is passed over.  Fails only for a range outside
+ * the disk.
+ */
+extern int vmdk_prefetch (struct vmdk_image *image, uint64_t count,
+                          uint64_t offset, struct vmdk_error *error);
+
+enum vmdk_allocation {
+  VMDK_ALLOCATED,               /* stored: data, or unreadable */
+  VMDK_HOLE,                    /* not stored; reads as zeroes */
+  VMDK_UNKNOWN                  /* only a parent that is not open knows;
+                                   reads as zeroes */
+};
+
+/* Called with one piece of the disk that is allocated alike: 'length' is
+ * at least 1.  Returns 0 to go on, 1 to stop, -1 to stop with a failure
+ * that only the caller of vmdk_map knows.
+ */
+typedef int vmdk_map_callback (void *opaque, uint64_t offset,
+                               uint64_t length,
+                               enum vmdk_allocation allocation);
+
+/* Report how a range of the disk is allocated, in order and without a
+ * gap, each piece as long as it can be within the range.  A range whose
+ * metadata cannot be read counts as allocated, so that a reader goes
+ * there and gets the error.  Where that would take long it stops before
+ * the end of the range, but not without having reported something.
+ * 'count' must not be 0 and the range must lie inside the disk.  Returns
+ * -1 with *error set, or without if the callback failed.
+ */
+extern int vmdk_map (struct vmdk_image *image, uint64_t offset,
+                     uint64_t count, vmdk_map_callback *callback,
+                     void *opaque, struct vmdk_error *error);
+
+/* The first piece that vmdk_map reports: *length gets at least 1 and at
+ * most 'count'.
+ */
+extern int vmdk_is_allocated (struct vmdk_image *image, uint64_t offset,
+                              uint64_t count,
+                              enum vmdk_allocation *allocation,
+                              uint64_t *length, struct vmdk_error *error);
+
+#endif /* VMDKCORE_H */
