@@ -1,0 +1,360 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* Finding the parents of links, and refusing wrong ones. */
+
+#include <config.h>
+
+#include "links.h"
+
+static struct folder folder;
+static struct captured log_lines;
+
+static int
+setup (void **state)
+{
+  folder_new (&folder);
+  folder_make_dir (&folder, "vm");
+  folder_make_dir (&folder, "other");
+  return 0;
+}
+
+static int
+teardown (void **state)
+{
+  folder_remove (&folder);
+  return 0;
+}
+
+static const struct vmdk_options no_options;
+
+static void
+check_opens (const char *name, const struct vmdk_options *given,
+             const char *drawing, size_t nr_links, const char *file,
+             int line)
+{
+  struct vmdk_options options = *given;
+  struct vmdk_description d;
+  struct vmdk_error error;
+  struct vmdk_image *image = links_try (&folder, name, &options, &log_lines,
+                                        &error);
+
+  if (!image) {
+    print_error ("%s\n", error.message);
+    _fail (file, line);
+  }
+  links_check_read (image, drawing, file, line);
+  vmdk_describe (image, &d);
+  _assert_int_equal (d.nr_links, nr_links, file, line);
+  vmdk_close (image);
+}
+
+#define assert_opens(name, options, drawing, nr_links)                  \
+  check_opens (name, options, drawing, nr_links, __FILE__, __LINE__)
+
+static void
+check_refused (const char *name, const struct vmdk_options *given,
+               enum vmdk_error_kind kind, int err, const char *piece,
+               const char *file, int line)
+{
+  struct vmdk_options options = *given;
+  struct vmdk_error error;
+
+  if (links_try (&folder, name, &options, &log_lines, &error)) {
+    print_error ("opened; expected: %s\n", piece);
+    _fail (file, line);
+  }
+  check_error (&error, kind, err, piece, file, line);
+}
+
+#define assert_refused(name, options, kind, err, piece)                 \
+  check_refused (name, options, kind, err, piece, __FILE__, __LINE__)
+
+static void
+write_base (const char *name, char letter)
+{
+  const char drawing[] = { letter, letter, '\0' };
+
+  link_write (&folder, name, 1, UINT32_MAX, NULL, drawing, 1);
+}
+
+static void
+write_child (const char *hint)
+{
+  link_write (&folder, "vm/c.vmdk", 2, 1, hint, ".c", 1);
+}
+
+static void
+test_beside (void **state)
+{
+  static const char *const hints[] = {
+    "base.vmdk", "./base.vmdk", "/vmfs/volumes/5a/x/base.vmdk",
+    "C:\\\\VMs\\\\base.vmdk", "C:\\VMs\\base.vmdk", "..\\x\\base.vmdk",
+    "\\\\host\\share\\base.vmdk", "../nowhere/base.vmdk",
+  };
+  size_t i;
+
+  write_base ("vm/base.vmdk", 'b');
+  for (i = 0; i < ARRAY_LENGTH (hints); ++i) {
+    write_child (hints[i]);
+    assert_opens ("vm/c.vmdk", &no_options, "bc", 2);
+  }
+}
+
+/* Beside the child comes first, then below it. */
+static void
+test_below (void **state)
+{
+  folder_make_dir (&folder, "vm/sub");
+  write_base ("vm/sub/base.vmdk", 's');
+  write_child ("sub/base.vmdk");
+  assert_opens ("vm/c.vmdk", &no_options, "sc", 2);
+  write_child ("sub\\base.vmdk");
+  assert_opens ("vm/c.vmdk", &no_options, "sc", 2);
+  write_base ("vm/base.vmdk", 'b');
+  write_child ("sub/base.vmdk");
+  assert_opens ("vm/c.vmdk", &no_options, "bc", 2);
+}
+
+/* Outside the folder of the child one must be allowed, where the hint
+ * says or where the folder has moved along.
+ */
+static void
+test_outside (void **state)
+{
+  static char dir[2 * PATH_MAX];
+  const char *dirs[] = { dir };
+  const struct vmdk_options allow = { .allow_dirs = dirs,
+    .nr_allow_dirs = 1 };
+  char hint[2 * PATH_MAX + 20];
+
+  snprintf (dir, sizeof dir, "%s/other", folder.path);
+  write_base ("other/base.vmdk", 'o');
+  write_child ("../other/base.vmdk");
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_DENIED, EACCES,
+                  "allow-dir=");
+  assert_opens ("vm/c.vmdk", &allow, "oc", 2);
+  snprintf (hint, sizeof hint, "%s/base.vmdk", dir);
+  write_child (hint);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_DENIED, EACCES,
+                  "allow-dir=");
+  assert_opens ("vm/c.vmdk", &allow, "oc", 2);
+  write_child ("/vmfs/volumes/5a/other/base.vmdk");
+  assert_opens ("vm/c.vmdk", &allow, "oc", 2);
+  write_child ("D:\\VMs\\other\\base.vmdk");
+  assert_opens ("vm/c.vmdk", &allow, "oc", 2);
+}
+
+static void
+test_missing (void **state)
+{
+  write_child ("gone/base.vmdk");
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
+                  "c.vmdk: its parent gone/base.vmdk was found neither");
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
+                  "single-link=true");
+  write_child (NULL);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "does not say of what; parent=PATH");
+  write_child ("gone/");
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
+                  "its parent gone/ was found neither");
+}
+
+/* If not the parent but a file of it is missing, that is said. */
+static void
+test_missing_extent (void **state)
+{
+  write_child ("base.vmdk");
+  folder_write_text (&folder, "vm/base.vmdk",
+                     "# Disk DescriptorFile\nversion=1\nCID=1\n"
+                     "parentCID=ffffffff\ncreateType=\"vmfs\"\n"
+                     "RW 2 VMFS \"base-flat.vmdk\"\n");
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
+                  "base-flat.vmdk");
+}
+
+/* A damaged parent is not passed over for a path of another host. */
+static void
+test_damaged_parent (void **state)
+{
+  write_child ("/vmfs/volumes/x/base.vmdk");
+  folder_write_text (&folder, "vm/base.vmdk", "no disk at all");
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "base.vmdk: not a VMDK");
+}
+
+static void
+test_parent_option (void **state)
+{
+  const char *path = folder_path (&folder, "other/x.vmdk");
+  struct vmdk_options options;
+  char copy[2 * PATH_MAX];
+
+  snprintf (copy, sizeof copy, "%s", path);
+  options = (struct vmdk_options) { .parent = copy };
+  write_base ("other/x.vmdk", 'x');
+  write_base ("vm/base.vmdk", 'b');
+  write_child ("base.vmdk");
+  assert_opens ("vm/c.vmdk", &options, "xc", 2);
+  write_child (NULL);
+  assert_opens ("vm/c.vmdk", &options, "xc", 2);
+
+  /* Its content ID counts, and its own parents are as it says. */
+  link_write (&folder, "other/x.vmdk", 7, UINT32_MAX, NULL, "xx", 1);
+  assert_refused ("vm/c.vmdk", &options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "parentCID is 00000001, but the CID of x.vmdk is "
+                  "00000007");
+  link_write (&folder, "other/x.vmdk", 1, 9, "y.vmdk", "..", 1);
+  link_write (&folder, "other/y.vmdk", 9, UINT32_MAX, NULL, "yy", 1);
+  assert_opens ("vm/c.vmdk", &options, "yc", 3);
+
+  assert_refused ("vm/base.vmdk", &options, VMDK_ERROR_INVALID, EINVAL,
+                  "base.vmdk: has no parent");
+  options.parent = "/nonexistent/x.vmdk";
+  assert_refused ("vm/c.vmdk", &options, VMDK_ERROR_IO, ENOENT,
+                  "x.vmdk");
+}
+
+static void
+test_cid (void **state)
+{
+  const struct vmdk_options ignore = { .ignore_cid = true };
+
+  write_child ("base.vmdk");
+  link_write (&folder, "vm/base.vmdk", 0xabcdef, UINT32_MAX, NULL, "bb", 1);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "c.vmdk: its parentCID is 00000001, but the CID of "
+                  "base.vmdk is 00abcdef");
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "ignore-cid=true");
+  assert_opens ("vm/c.vmdk", &ignore, "bc", 2);
+
+  /* A parent without one, and one with a spelling of its own. */
+  link_write_sparse (&folder, "vm/base.vmdk",
+                     "# Disk DescriptorFile\nversion=1\n"
+                     "createType=\"monolithicSparse\"\n"
+                     "parentCID=ffffffff\nRW 2 SPARSE \"b\"\n", "bb", 1, 0);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "base.vmdk has no CID");
+  assert_opens ("vm/c.vmdk", &ignore, "bc", 2);
+  link_write_sparse (&folder, "vm/base.vmdk",
+                     "# Disk DescriptorFile\nversion=1\nCID=01\n"
+                     "createType=\"monolithicSparse\"\n"
+                     "parentCID=FFFFFFFF\nRW 2 SPARSE \"b\"\n", "bb", 1, 0);
+  assert_opens ("vm/c.vmdk", &no_options, "bc", 2);
+}
+
+/* By its parentCID it has none, whatever the hint is. */
+static void
+test_hint_without_parent (void **state)
+{
+  write_base ("vm/base.vmdk", 'b');
+  link_write (&folder, "vm/c.vmdk", 2, UINT32_MAX, "base.vmdk", ".c", 1);
+  assert_opens ("vm/c.vmdk", &no_options, ".c", 1);
+  assert_logged (&log_lines, 1, "c.vmdk: names a parent (base.vmdk)");
+}
+
+/* The chain is a loop, also under another name. */
+static void
+test_loops (void **state)
+{
+  const struct vmdk_options single = { .single_link = true };
+
+  link_write (&folder, "vm/c.vmdk", 1, 1, "c.vmdk", ".c", 1);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, ELOOP,
+                  "loop");
+  folder_link (&folder, "c.vmdk", "vm/link.vmdk");
+  link_write (&folder, "vm/c.vmdk", 1, 1, "link.vmdk", ".c", 1);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, ELOOP,
+                  "loop");
+  assert_int_equal (link (folder_path (&folder, "vm/c.vmdk"),
+                          folder_path (&folder, "vm/hard.vmdk")), 0);
+  link_write (&folder, "vm/c.vmdk", 1, 1, "hard.vmdk", ".c", 1);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, ELOOP,
+                  "loop");
+
+  link_write (&folder, "vm/a.vmdk", 1, 2, "b.vmdk", "..", 1);
+  link_write (&folder, "vm/b.vmdk", 2, 3, "d.vmdk", "..", 1);
+  link_write (&folder, "vm/d.vmdk", 3, 2, "b.vmdk", "..", 1);
+  assert_refused ("vm/a.vmdk", &no_options, VMDK_ERROR_CORRUPT, ELOOP,
+                  "d.vmdk: its parent b.vmdk is already part");
+  assert_opens ("vm/a.vmdk", &single, "..", 1);
+}
+
+static void
+write_deep (unsigned nr)
+{
+  unsigned i;
+
+  for (i = 0; i < nr; ++i) {
+    char name[32], hint[32];
+
+    snprintf (name, sizeof name, "vm/%u.vmdk", i);
+    snprintf (hint, sizeof hint, "%u.vmdk", i + 1);
+    link_write (&folder, name, 1, i + 1 < nr ? 1 : UINT32_MAX,
+                i + 1 < nr ? hint : NULL, i + 1 < nr ? ".." : "bb", 1);
+  }
+}
+
+static void
+test_depth (void **state)
+{
+  write_deep (255);
+  assert_opens ("vm/0.vmdk", &no_options, "bb", 255);
+  write_deep (256);
+  assert_opens ("vm/1.vmdk", &no_options, "bb", 255);
+  assert_refused ("vm/0.vmdk", &no_options, VMDK_ERROR_UNSUPPORTED, EINVAL,
+                  "0.vmdk: the chain of parents has more than 255 links");
+}
+
+/* An old COWD names its parent, and has no content ID. */
+static void
+test_cowd_parent (void **state)
+{
+  uint8_t cowd[41 * 512] = { 0 };
+
+  memcpy (cowd, "COWD", 4);
+  store_le32 (cowd + 4, 1);
+  store_le32 (cowd + 12, 2);
+  store_le32 (cowd + 16, 1);
+  store_le32 (cowd + 20, 4);
+  store_le32 (cowd + 24, 1);
+  strcpy ((char *) cowd + 32, "C:\\disks\\base.vmdk");
+  store_le32 (cowd + 4 * 512, 5);
+  store_le32 (cowd + 5 * 512 + 4, 40);
+  link_fill_sector (cowd + 40 * 512, 'c', 1);
+  folder_write (&folder, "vm/c.vmdk", cowd, sizeof cowd);
+  write_base ("vm/base.vmdk", 'b');
+  assert_opens ("vm/c.vmdk", &no_options, "bc", 2);
+
+  memset (cowd + 32, 0, 100);
+  folder_write (&folder, "vm/c.vmdk", cowd, sizeof cowd);
+  assert_opens ("vm/c.vmdk", &no_options, ".c", 1);
+  assert_logged (&log_lines, 1, "opened without a descriptor");
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    TEST (test_beside),
+    TEST (test_below),
+    TEST (test_outside),
+    TEST (test_missing),
+    TEST (test_missing_extent),
+    TEST (test_damaged_parent),
+    TEST (test_parent_option),
+    TEST (test_cid),
+    TEST (test_hint_without_parent),
+    TEST (test_loops),
+    TEST (test_depth),
+    TEST (test_cowd_parent),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}

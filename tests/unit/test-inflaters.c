@@ -1,0 +1,295 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* The inflaters: what they make of data, and how many work at once. */
+
+#include <config.h>
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "inflate.h"
+#include "streams.h"
+
+#define LIMIT 10000
+
+static struct inflaters *pool;
+
+static int
+setup (void **state)
+{
+  pool = inflaters_new (LIMIT);
+  return pool ? 0 : -1;
+}
+
+static int
+teardown (void **state)
+{
+  inflaters_free (pool);
+  return 0;
+}
+
+static struct inflater *
+get (size_t input, size_t extra)
+{
+  struct vmdk_error error;
+  struct inflater *inflater = inflater_get (pool, input, extra, &error);
+
+  if (!inflater)
+    fail_msg ("%s", error.message);
+  assert_true (inflater->input_size >= input);
+  memset (inflater->input, 0xaa, input);
+  return inflater;
+}
+
+static void
+test_run (void **state)
+{
+  static const char text[] = "some text some text some text some text";
+  struct inflater *inflater = get (1000, 0);
+  const char *fault;
+  size_t len, produced = 99;
+  uint8_t out[100];
+
+  len = stream_compress (text, sizeof text, 6, inflater->input, 1000);
+  assert_null (inflater_run (inflater, len, out, sizeof text, &produced));
+  assert_int_equal (produced, sizeof text);
+  assert_memory_equal (out, text, sizeof text);
+
+  /* What follows does not matter, and less than there is room for is no
+   * fault here.
+   */
+  memset (inflater->input + len, 0xff, 1000 - len);
+  assert_null (inflater_run (inflater, 1000, out, sizeof out, &produced));
+  assert_int_equal (produced, sizeof text);
+
+  fault = inflater_run (inflater, len, out, sizeof text - 1, &produced);
+  assert_non_null (fault);
+  assert_string_equal (fault, "it inflates to more than a grain");
+
+  for (; len > 0; --len) {
+    fault = inflater_run (inflater, len - 1, out, sizeof text, &produced);
+    assert_non_null (fault);
+    assert_string_equal (fault, "its compressed data are damaged");
+  }
+  inflater_put (pool, inflater);
+}
+
+/* The checksum counts. */
+static void
+test_checksum (void **state)
+{
+  struct inflater *inflater = get (1000, 0);
+  uint8_t out[8];
+  size_t len, produced;
+  unsigned i;
+
+  len = stream_compress ("abcdefg", 8, 0, inflater->input, 1000);
+  for (i = 0; i < 32; ++i) {
+    uint8_t *p = inflater->input + len - 1 - i / 8;
+
+    *p ^= (uint8_t) (1 << i % 8);
+    assert_non_null (inflater_run (inflater, len, out, 8, &produced));
+    *p ^= (uint8_t) (1 << i % 8);
+  }
+  assert_null (inflater_run (inflater, len, out, 8, &produced));
+  inflater_put (pool, inflater);
+}
+
+/* One that was put back is used again, with a larger buffer if it must
+ * be.
+ */
+static void
+test_reuse (void **state)
+{
+  struct inflater *a = get (100, 0), *b = get (200, 0), *c;
+
+  assert_ptr_not_equal (a, b);
+  inflater_put (pool, a);
+  c = get (5000, 0);
+  assert_ptr_equal (c, a);
+  inflater_put (pool, c);
+  inflater_put (pool, b);
+  c = get (50, 0);
+  assert_ptr_equal (c, b);
+  assert_true (c->input_size >= 200);
+  inflater_put (pool, c);
+}
+
+/* Large buffers are given back to the system. */
+static void
+test_large_buffer (void **state)
+{
+  struct inflater *inflater = get (LIMIT / 16, 0);
+
+  inflater_put (pool, inflater);
+  assert_int_equal (inflater->input_size, LIMIT / 16);
+  inflater = get (LIMIT / 16 + 1, 0);
+  inflater_put (pool, inflater);
+  assert_int_equal (inflater->input_size, 0);
+  assert_null (inflater->input);
+  inflater = get (10, 0);
+  inflater_put (pool, inflater);
+}
+
+/* More than the limit alone goes on, and so does exactly the limit. */
+static void
+test_larger_than_limit (void **state)
+{
+  struct inflater *a;
+
+  alarm (20);
+  a = get (LIMIT, LIMIT);
+  inflater_put (pool, a);
+  a = get (3 * LIMIT, 0);
+  inflater_put (pool, a);
+  a = get (1, 3 * LIMIT);
+  inflater_put (pool, a);
+  alarm (0);
+}
+
+struct waiter {
+  size_t input, extra;
+  atomic_bool done;
+  pthread_t thread;
+};
+
+static void *
+wait_for_one (void *arg)
+{
+  struct waiter *w = arg;
+  struct vmdk_error error;
+  struct inflater *inflater = inflater_get (pool, w->input, w->extra,
+                                            &error);
+
+  atomic_store (&w->done, true);
+  if (inflater)
+    inflater_put (pool, inflater);
+  return NULL;
+}
+
+static void
+start (struct waiter *w, size_t input, size_t extra)
+{
+  w->input = input;
+  w->extra = extra;
+  atomic_store (&w->done, false);
+  assert_int_equal (pthread_create (&w->thread, NULL, wait_for_one, w), 0);
+}
+
+/* Who does not fit waits until enough is put back. */
+static void
+test_waiting (void **state)
+{
+  struct inflater *a, *b;
+  struct waiter w;
+
+  alarm (60);
+  a = get (2000, 2000);
+  b = get (1000, 5000);         /* LIMIT in all */
+  start (&w, 3000, 1001);
+  usleep (100000);
+  assert_false (atomic_load (&w.done));
+  inflater_put (pool, a);
+  usleep (100000);
+  assert_false (atomic_load (&w.done));
+  inflater_put (pool, b);
+  pthread_join (w.thread, NULL);
+  assert_true (atomic_load (&w.done));
+
+  /* Just enough is enough. */
+  a = get (2000, 2000);
+  b = get (1000, 5000);
+  start (&w, 3000, 1000);
+  usleep (100000);
+  assert_false (atomic_load (&w.done));
+  inflater_put (pool, a);
+  pthread_join (w.thread, NULL);
+  inflater_put (pool, b);
+  alarm (0);
+}
+
+/* One that is too large waits to be alone, even for a little one. */
+static void
+test_large_waits (void **state)
+{
+  struct inflater *a;
+  struct waiter w;
+
+  alarm (60);
+  a = get (1, 0);
+  start (&w, LIMIT, 0);
+  usleep (100000);
+  assert_false (atomic_load (&w.done));
+  inflater_put (pool, a);
+  pthread_join (w.thread, NULL);
+  assert_true (atomic_load (&w.done));
+  alarm (0);
+}
+
+static atomic_uint in_use, most, rounds;
+
+static void *
+work (void *arg)
+{
+  uint64_t seed = (uintptr_t) arg + 1;
+  unsigned i;
+
+  for (i = 0; i < 500; ++i) {
+    const size_t input = 1 + random_below (&seed, LIMIT / 2);
+    struct vmdk_error error;
+    struct inflater *inflater = inflater_get (pool, input, 100, &error);
+    unsigned now, before;
+
+    if (!inflater)
+      return NULL;
+    now = atomic_fetch_add (&in_use, (unsigned) input + 100) +
+      (unsigned) input + 100;
+    before = atomic_load (&most);
+    while (now > before &&
+           !atomic_compare_exchange_weak (&most, &before, now))
+      ;
+    memset (inflater->input, (int) i, input);
+    atomic_fetch_sub (&in_use, (unsigned) input + 100);
+    inflater_put (pool, inflater);
+    atomic_fetch_add (&rounds, 1);
+  }
+  return NULL;
+}
+
+/* All of them together never have more than the limit. */
+static void
+test_threads (void **state)
+{
+  pthread_t threads[16];
+  uintptr_t i;
+
+  for (i = 0; i < 16; ++i)
+    assert_int_equal (pthread_create (&threads[i], NULL, work, (void *) i),
+                      0);
+  for (i = 0; i < 16; ++i)
+    pthread_join (threads[i], NULL);
+  assert_int_equal (rounds, 16 * 500);
+  assert_true (most > 0 && most <= LIMIT);
+}
+
+#define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    TEST (test_run),
+    TEST (test_checksum),
+    TEST (test_reuse),
+    TEST (test_large_buffer),
+    TEST (test_larger_than_limit),
+    TEST (test_waiting),
+    TEST (test_large_waits),
+    TEST (test_threads),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
