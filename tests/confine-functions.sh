@@ -1,0 +1,53 @@
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# shellcheck shell=bash
+
+# For tests of which files a disk may name.  Source it behind
+# image-functions.sh.  $TMP/in holds the disk, $TMP/out others.
+
+mkdir "$TMP/in" "$TMP/out" "$TMP/in/sub"
+head -c 4096 /dev/urandom >"$TMP/data"
+cp "$TMP/data" "$TMP/out/data"
+cp "$TMP/data" "$TMP/in/data"
+cp "$TMP/data" "$TMP/in/sub/data"
+export DATA="$TMP/data"
+disk=$TMP/in/disk.vmdk
+
+# The server finds that the kernel has no openat2.
+if [ "${NO_OPENAT2:-}" = 1 ]; then
+  requires_strace
+  mkdir "$TMP/bin"
+  cat >"$TMP/bin/nbdkit" <<END
+#!/bin/sh
+exec strace -f -o '$TMP/strace' -e trace=openat2 \\
+  -e inject=openat2:error=ENOSYS '$top_builddir/nbdkit' "\$@"
+END
+  chmod +x "$TMP/bin/nbdkit"
+  PATH="$TMP/bin:$PATH"
+fi
+
+# name_extent NAME: a disk of 8 sectors in that file.
+name_extent ()
+{
+  printf '# Disk DescriptorFile\nversion=1\nCID=12345678\n' >"$disk"
+  printf 'parentCID=ffffffff\ncreateType="monolithicFlat"\n' >>"$disk"
+  printf 'RW 8 FLAT "%s" 0\n' "$1" >>"$disk"
+}
+
+# served NAME [PARAMETER...]: it is, and the bytes are right.
+served ()
+{
+  name_extent "$1"
+  rm -f "$OUT.raw"
+  copy_out "$disk" "$OUT.raw" "${@:2}"
+  cmp "$OUT.raw" "$DATA"
+}
+
+# denied NAME [PARAMETER...]: it is not, and the message says what to do.
+denied ()
+{
+  name_extent "$1"
+  refuses_fast 'allow-dir' vmdk "$disk" "${@:2}"
+}

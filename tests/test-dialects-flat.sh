@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Every way of writing a descriptor, of flat disks.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+
+mkvmdk --list-dialects >"$TMP/dialects"
+while read -r dialect _; do
+  for kind in twoGbMaxExtentFlat vmfs; do
+    try $kind --size=3001s --extent-size=1000s --dialect="$dialect" \
+      </dev/null
+  done
+done <"$TMP/dialects"

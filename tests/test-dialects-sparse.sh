@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Every way of writing a descriptor, embedded in a sparse file and beside split
+# ones.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+
+mkvmdk --list-dialects >"$TMP/dialects"
+while read -r dialect _; do
+  for kind in monolithicSparse twoGbMaxExtentSparse; do
+    try $kind --size=3001s --extent-size=1000s --grain=16 \
+      --dialect="$dialect" </dev/null
+  done
+done <"$TMP/dialects"
+[ "$(wc -l <"$TMP/dialects")" -gt 30 ]

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Each kind is opened, mapped, read and closed under valgrind.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+
+requires valgrind --version
+grep -q "^preload=''$" "$top_builddir/nbdkit" ||
+  skip "sanitizers cannot be used under valgrind"
+export NBDKIT_VALGRIND=1
+
+try monolithicSparse --size=3M --shuffle --zeroed
+try twoGbMaxExtentSparse --size=3M --extent-size=1M --grain=8
+try monolithicFlat --size=3M
+try twoGbMaxExtentFlat --size=3M --extent-size=1M
+try vmfs --size=3M
+try custom --extents=SPARSE:1M:8,ZERO:1M,FLAT:1M,SPARSE/RDONLY:1M:128
+for damage in extent-missing gtes-3 quote-open extents-100000; do
+  rm -rf "$TMP/disk"
+  mkdir "$TMP/disk"
+  mkvmdk --size=3M --extent-size=1M --damage=$damage twoGbMaxExtentSparse \
+    "$IMAGE"
+  refuses . vmdk "$IMAGE"
+done
+for damage in cut-in-grain gd-garbage-rgd-whole gt-garbage; do
+  make_image twoGbMaxExtentSparse --size=3M --extent-size=1M --damage=$damage
+  read_damage --right-or-error
+done
