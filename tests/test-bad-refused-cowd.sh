@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Damaged images of vmfsSparse that must be refused.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+
+check_refused_damage vmfsSparse --size=5M

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# A child of every kind with a parent of every kind, of its size, smaller and
+# larger, and where zeroed grains hide what the parent has.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+
+# shellcheck source=tests/chain-functions.sh
+. "$srcdir/chain-functions.sh"
+
+children=(
+  "monolithicSparse --grain=16"
+  "twoGbMaxExtentSparse --extent-size=700K --zeroed"
+  "vmfsSparse"
+  "seSparse --zeroed"
+)
+bases=(
+  "monolithicSparse"
+  "twoGbMaxExtentSparse --extent-size=900K --grain=8"
+  "monolithicFlat"
+  "twoGbMaxExtentFlat --extent-size=1M"
+  "vmfs"
+  "streamOptimized"
+  "vmfsSparse --grain=4"
+  "seSparse"
+)
+for base in "${bases[@]}"; do
+  # shellcheck disable=SC2086
+  make_base $base --size=3M
+  for child in "${children[@]}"; do
+    for size in 3M 5777s 7001s; do
+      # shellcheck disable=SC2086
+      make_child $child --size=$size
+      check_image
+      rm -f "$IMAGE" "$TMP"/disk/disk*
+    done
+  done
+done

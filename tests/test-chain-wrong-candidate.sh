@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Tables of a file that turned out not to be the parent must not be taken for
+# those of the file that is.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+
+for kind in streamOptimized monolithicSparse; do
+  rm -rf "$TMP/disk"
+  mkdir -p "$TMP/disk/sub"
+  for ((i = 1; i <= 8; i++)); do
+    rm -f "$TMP"/disk/*.vmdk "$TMP"/disk/sub/*.vmdk
+    # Beside the child is a small and empty disk of the same name.
+    mkvmdk --size=64K --fill=empty --seed=$i streamOptimized \
+      "$TMP/disk/base.vmdk"
+    mkvmdk --size=$((i * 3))M --fill=full --seed=$((i + 100)) \
+      --gtes=16 --model="$TMP/base.raw" --map="$TMP/base.map" $kind \
+      "$TMP/disk/sub/base.vmdk"
+    mkvmdk --size=$((i * 3))M --fill=edges --hint=sub/base.vmdk \
+      --parent="$TMP/disk/sub/base.vmdk" --parent-model="$TMP/base.raw" \
+      --parent-map="$TMP/base.map" --model="$MODEL" --map="$MAP" \
+      monolithicSparse "$IMAGE"
+    check_image
+  done
+done
