@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# make bench BENCH_ARGS="--short"; see bench.py --help.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make bench}/functions.sh" 2>/dev/null
+{ set +x; } 2>/dev/null
+
+# It would cost each server something else.
+unset MALLOC_PERTURB_
+for command in fio nbdcopy qemu-img qemu-nbd nbdsh; do
+  command -v $command >/dev/null || skip "there is no $command"
+done
+"$PYTHON" "$srcdir/bench/bench.py" --folder="$TMP" "$@"
