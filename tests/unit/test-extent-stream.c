@@ -491,7 +491,26 @@ test_salvage (void **state)
   assert_int_equal (one_read (&o, 158 * 512, buf, 512, &error), -1);
 }
 
-/* Without its tables, but with its end, a stream is whole. */
+/* If grains do not come in order, any that was not found may be in the
+ * part that is missing.
+ */
+static void
+test_salvage_unordered (void **state)
+{
+  stream_begin (&f, 159);
+  stream_add (&f, 0);
+  stream_add (&f, 33);
+  stream_add (&f, 1);
+  salvage = true;
+  open_stream ();
+  assert_read (&o, 0, f.disk, 2 * GRAIN_BYTES);
+  assert_bad (&o, 5 * GRAIN_BYTES, "cut off");
+  assert_bad (&o, 34 * GRAIN_BYTES, "cut off");
+}
+
+/* A zero sector alone, without a footer in front, may as well be one
+ * that was lost.
+ */
 static void
 test_no_tables (void **state)
 {
@@ -534,6 +553,7 @@ main (void)
     TEST (test_length),
     TEST (test_markerless),
     TEST (test_salvage),
+    TEST (test_salvage_unordered),
     TEST (test_no_tables),
     TEST (test_cut_before_grains),
   };

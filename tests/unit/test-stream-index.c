@@ -83,6 +83,7 @@ test_whole (void **state)
   assert_true (stream_index_is_complete (index));
   assert_int_equal (stream_index_end (index),
                     (f.sectors - 1) * SECTOR_SIZE);
+  assert_true (stream_index_is_ordered (index));
   assert_int_equal (stream_index_behind (index), 40);
   for (i = 0; i < 40; ++i)
     assert_int_equal (stream_index_find (index, i), f.where[i]);
@@ -273,6 +274,7 @@ test_out_of_order (void **state)
   stream_end (&f);
   index = scan ();
   assert_true (stream_index_is_complete (index));
+  assert_false (stream_index_is_ordered (index));
   assert_int_equal (stream_index_behind (index), 32);
   for (i = 0; i < 40; ++i)
     assert_int_equal (stream_index_find (index, i), f.where[i]);
@@ -484,6 +486,7 @@ check_budget (const struct hosted_header *h, uint64_t budget)
   assert_non_null (io);
   index = stream_index_new (io, h, budget, &error);
   assert_non_null (index);
+  assert_true (stream_index_memory (index) == budget);
   stream_index_free (index);
   assert_null (stream_index_new (io, h, budget - 1, &error));
   assert_error (&error, VMDK_ERROR_NOMEM, ENOMEM, "t.vmdk: ");
