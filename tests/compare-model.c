@@ -5,7 +5,7 @@
 
 /* Compare an image, read through the core library, with the generator's
  * model of it: its size, its map, every byte, and unaligned pieces read
- * by many threads at once.
+ * and mapped by many threads at once.
  *
  *     compare-model [OPTION=VALUE ...] IMAGE MODEL.raw MODEL.map
  *
@@ -28,8 +28,8 @@
 
 #include "vmdkcore.h"
 
-#define NR_THREADS 16
-#define READS_PER_THREAD 64
+#define NR_THREADS 64
+#define CALLS_PER_THREAD 24
 #define MAX_READ (300 * 1024)
 #define MAX_WHOLE_HOLE (64 * 1024 * 1024)
 
@@ -135,12 +135,12 @@ compare_map (void)
   }
 }
 
-static bool
-has_error (uint64_t offset, uint64_t count)
+/* The first piece that ends behind the offset. */
+static size_t
+find_piece (uint64_t offset)
 {
   size_t low = 0, high = nr_pieces;
 
-  /* The first piece that ends behind the offset. */
   while (low < high) {
     const size_t middle = low + (high - low) / 2;
 
@@ -149,10 +149,62 @@ has_error (uint64_t offset, uint64_t count)
     else
       high = middle;
   }
-  for (; low < nr_pieces && pieces[low].offset < offset + count; ++low)
-    if (pieces[low].type == TYPE_ERROR)
+  return low;
+}
+
+static bool
+has_error (uint64_t offset, uint64_t count)
+{
+  size_t i;
+
+  for (i = find_piece (offset);
+       i < nr_pieces && pieces[i].offset < offset + count; ++i)
+    if (pieces[i].type == TYPE_ERROR)
       return true;
   return false;
+}
+
+/* One call of vmdk_map against the model. */
+struct window {
+  uint64_t next;                /* where the next run must begin */
+  size_t piece;                 /* of the model, that reaches there */
+};
+
+static int
+compare_run (void *opaque, uint64_t offset, uint64_t length,
+             enum vmdk_allocation allocation)
+{
+  struct window *w = opaque;
+
+  if (offset != w->next || length == 0)
+    fail ("map: a run at %" PRIu64 " instead of %" PRIu64, offset, w->next);
+  w->next += length;
+  for (;;) {
+    if (!same_map (pieces[w->piece].type, allocation))
+      fail ("map at %" PRIu64 ": allocation %d for %" PRIu64 " bytes, the "
+            "model has something else at %" PRIu64, offset,
+            (int) allocation, length, pieces[w->piece].offset);
+    if (pieces[w->piece].offset + pieces[w->piece].length > w->next)
+      return 0;
+    if (pieces[w->piece].offset + pieces[w->piece].length == w->next) {
+      w->piece++;
+      return 0;
+    }
+    w->piece++;
+  }
+}
+
+static void
+compare_window (uint64_t offset, uint64_t count)
+{
+  struct window w = { .next = offset, .piece = find_piece (offset) };
+  struct vmdk_error error;
+
+  if (vmdk_map (image, offset, count, compare_run, &w, &error) == -1)
+    fail ("map at %" PRIu64 ": %s", offset, error.message);
+  if (w.next != offset + count)
+    fail ("map of %" PRIu64 " bytes at %" PRIu64 " ends at %" PRIu64, count,
+          offset, w.next);
 }
 
 static void
@@ -194,8 +246,9 @@ next_random (uint64_t *state)
   return z ^ z >> 31;
 }
 
+/* Read, and map every fourth time, at random places. */
 static void *
-read_randomly (void *arg)
+call_randomly (void *arg)
 {
   uint64_t state = (uint64_t) (uintptr_t) arg;
   uint8_t *buf = malloc (MAX_READ), *expected = malloc (MAX_READ);
@@ -203,7 +256,7 @@ read_randomly (void *arg)
 
   if (!buf || !expected)
     fail ("out of memory");
-  for (i = 0; i < READS_PER_THREAD; ++i) {
+  for (i = 0; i < CALLS_PER_THREAD; ++i) {
     /* As many small reads as large ones. */
     const uint64_t magnitude = UINT64_C (1) << next_random (&state) % 18;
     uint64_t offset = next_random (&state) % size;
@@ -214,7 +267,11 @@ read_randomly (void *arg)
       offset = pieces[next_random (&state) % nr_pieces].offset;
     if (count > size - offset)
       count = size - offset;
-    compare_read (offset, (size_t) count, buf, expected);
+    if (i % 4 == 3)
+      compare_window (offset, count * 64 < size - offset ?
+                      count * 64 : size - offset);
+    else
+      compare_read (offset, (size_t) count, buf, expected);
   }
   free (buf);
   free (expected);
@@ -256,7 +313,7 @@ compare_randomly (void)
   int r;
 
   for (i = 0; i < NR_THREADS; ++i) {
-    r = pthread_create (&threads[i], NULL, read_randomly,
+    r = pthread_create (&threads[i], NULL, call_randomly,
                         (void *) (uintptr_t) (i + 1));
     if (r != 0)
       fail ("pthread_create: %s", strerror (r));

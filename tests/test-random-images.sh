@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 # Random images of all kinds, alone and in chains, read through the core and
-# compared with their models: size, map, every byte, and by 16 threads.
+# compared with their models: size, map, every byte, and by 64 threads
+# that mix reads and maps.
 #
 # RANDOM_IMAGES is how many, RANDOM_SEED the first seed; the seed of an image
 # makes it again.

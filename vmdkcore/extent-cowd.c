@@ -68,6 +68,10 @@ extent_cowd_new (struct io *io, const struct cowd_header *header,
     .entry_size = 4,
     .entries_per_table = header->entries_per_table,
     .directory = { header->gd_offset },
+    .plain_from =
+      max_u64 (COWD_HEADER_SIZE / SECTOR_SIZE,
+               header->gd_offset +
+               div_up (header->nr_tables * UINT64_C (4), SECTOR_SIZE)),
     .decode_table = cowd_decode_table,
     .decode_grain = cowd_decode_grain,
   };

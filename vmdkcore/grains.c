@@ -49,6 +49,8 @@ grains_init (struct grains *g, struct io *io, uint64_t capacity,
   layout->table_size =
     div_up ((uint64_t) layout->entries_per_table * layout->entry_size,
             SECTOR_SIZE);
+  if (layout->plain_from > 0 && io->size / SECTOR_SIZE >= grain_size)
+    layout->plain_until = io->size / SECTOR_SIZE - grain_size + 1;
   layout->opaque = g;
   g->gt = gtable_new (layout);
   if (!g->gt)

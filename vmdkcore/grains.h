@@ -37,9 +37,9 @@ extern int grains_check_length (const struct io *io, uint64_t capacity,
                                 struct vmdk_error *error);
 
 /* Fill in a zeroed struct and set up the gtable.  Of 'layout' the
- * caller sets the cache, the form and place of the tables and the two
- * functions, which get 'g' as their opaque pointer.  Takes a reference
- * to 'io' on success.
+ * caller sets the cache, the form and place of the tables, plain_from if
+ * raw entries are sectors, and the two functions, which get 'g' as their
+ * opaque pointer.  Takes a reference to 'io' on success.
  */
 extern int grains_init (struct grains *g, struct io *io, uint64_t capacity,
                         uint64_t grain_size, uint64_t length,

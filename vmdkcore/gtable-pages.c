@@ -222,8 +222,18 @@ load_directory (struct gtable *gt, uint64_t index, struct table_page **page,
 struct table_page *
 gtable_directory (struct gtable *gt, uint64_t table, struct vmdk_error *error)
 {
-  return get_page (gt, LEVEL_DIRECTORY, table / GTABLE_PAGE_ENTRIES,
+  struct table_page *page = atomic_load (&gt->small_directory);
+  struct table_page *none = NULL;
+
+  if (page)
+    return table_page_get (page);
+  page = get_page (gt, LEVEL_DIRECTORY, table / GTABLE_PAGE_ENTRIES,
                    load_directory, error);
+  if (page && !page->transient &&
+      gt->nr_tables <= GTABLE_SMALL_DIRECTORY &&
+      atomic_compare_exchange_strong (&gt->small_directory, &none, page))
+    return table_page_get (page);
+  return page;
 }
 
 int
@@ -302,6 +312,38 @@ read_twin (struct gtable *gt, uint64_t first, uint32_t nr,
   return 0;
 }
 
+/* Is this raw entry its own code?  It is in nearly all entries of nearly
+ * all images, and maps are made of millions of them.
+ */
+static bool
+is_plain (const struct gtable *gt, const struct table_page *directory,
+          uint64_t table, uint64_t raw)
+{
+  return raw == 0 ||
+    (raw >= gt->l.plain_from && raw < gt->l.plain_until &&
+     !grain_meets (gt, raw, directory->note[NOTE_TABLES_START],
+                   directory->note[NOTE_TABLES_END]) &&
+     !grain_meets (gt, raw, table, table + gt->l.table_size));
+}
+
+/* Decode the entries from 'i' on of a page that was read without failure,
+ * as long as they are plain.  Returns the first that is not.
+ */
+static uint64_t
+decode_plain (const struct gtable *gt, struct table_page *page,
+              const struct table_page *directory, uint64_t table,
+              uint64_t i)
+{
+  for (; i < page->nr; ++i) {
+    const uint64_t raw = get_raw (gt, page, i);
+
+    if (!is_plain (gt, directory, table, raw))
+      break;
+    set_entry (gt, page, i, raw);
+  }
+  return i;
+}
+
 /* Decode the raw entries of a page in place, taking each that is damaged
  * from the redundant table if it is whole there.
  */
@@ -312,14 +354,19 @@ decode_page (struct gtable *gt, struct raw_page *raw,
 {
   const uint64_t number = first / gt->l.entries_per_table;
   struct twin twin = { 0 };
+  const bool may_be_plain = gt->l.plain_until > 0 && raw->failed == 0;
   uint64_t i, mended = 0, bad = 0;
   int r = 0;
 
-  for (i = 0; i < raw->page->nr && r == 0; ++i) {
+  for (i = 0; r == 0; ++i) {
     bool partial, twin_partial;
-    uint64_t code = decode_grain (gt, raw, directory, table, first, i,
-                                  &partial);
+    uint64_t code;
 
+    if (may_be_plain)
+      i = decode_plain (gt, raw->page, directory, table, i);
+    if (i == raw->page->nr)
+      break;
+    code = decode_grain (gt, raw, directory, table, first, i, &partial);
     if (code == ENTRY_BAD || partial) {
       r = read_twin (gt, first, raw->page->nr, &twin,
                      &raw->page->transient, error);

@@ -11,6 +11,9 @@
 #include "bytes.h"
 #include "gtable.h"
 
+/* A directory of so many entries is small: of 32 GiB in 64 KiB grains. */
+#define GTABLE_SMALL_DIRECTORY 1024
+
 /* Entries in a page, at most: 32 KiB of 64 bit entries. */
 #define GTABLE_PAGE_ENTRIES 4096
 
@@ -19,6 +22,11 @@ struct gtable {
   uint64_t owner;               /* of pages in the cache */
   uint64_t nr_tables;
   uint32_t page_entries;        /* grain table entries in a page */
+
+  /* The whole directory, if it is small: it is needed for each request,
+   * by long chains many times.  NULL until it has been read.
+   */
+  _Atomic (struct table_page *) small_directory;
 
   /* Each kind of damage is told once. */
   atomic_flag said_directory, said_mended, said_bad;

@@ -23,6 +23,7 @@ gtable_new (const struct gtable_layout *layout)
   gt->nr_tables = div_up (layout->nr_grains, layout->entries_per_table);
   gt->page_entries =
     (uint32_t) min_u64 (layout->entries_per_table, GTABLE_PAGE_ENTRIES);
+  atomic_init (&gt->small_directory, NULL);
   atomic_flag_clear (&gt->said_directory);
   atomic_flag_clear (&gt->said_mended);
   atomic_flag_clear (&gt->said_bad);
@@ -32,6 +33,8 @@ gtable_new (const struct gtable_layout *layout)
 void
 gtable_free (struct gtable *gt)
 {
+  if (gt)
+    table_page_put (atomic_load (&gt->small_directory));
   free (gt);
 }
 

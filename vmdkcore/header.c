@@ -101,6 +101,21 @@ hosted_is_metadata (const struct hosted_header *h, uint64_t sector,
     (h->rgd_offset != 0 && overlaps (sector, n, h->rgd_offset, directory));
 }
 
+uint64_t
+hosted_metadata_end (const struct hosted_header *h)
+{
+  const uint64_t directory = div_up (hosted_nr_tables (h) * 4, SECTOR_SIZE);
+  uint64_t end = 2;             /* codes of entries are no places */
+
+  if (h->descriptor_offset != 0)
+    end = max_u64 (end, h->descriptor_offset + h->descriptor_size);
+  if (h->gd_offset != 0)
+    end = max_u64 (end, h->gd_offset + directory);
+  if (h->rgd_offset != 0)
+    end = max_u64 (end, h->rgd_offset + directory);
+  return end;
+}
+
 static int __attribute__ ((format (printf, 3, 4)))
 corrupt (struct vmdk_error *error, const char *name, const char *fmt, ...)
 {

@@ -90,6 +90,11 @@ extern int hosted_validate_directories (struct hosted_header *h,
                                         const struct logger *logger,
                                         struct vmdk_error *error);
 
+/* The sector behind the header, the descriptor and the directories,
+ * wherever they lie; at least 2.
+ */
+extern uint64_t hosted_metadata_end (const struct hosted_header *h);
+
 /* Does a range of sectors meet the header, descriptor or a directory?
  * 'sector' and 'n' are below 2^33.
  */

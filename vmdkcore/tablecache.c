@@ -81,6 +81,13 @@ table_page_new (size_t size)
   return page;
 }
 
+struct table_page *
+table_page_get (struct table_page *page)
+{
+  atomic_fetch_add (&page->refs, 1);
+  return page;
+}
+
 void
 table_page_put (struct table_page *page)
 {

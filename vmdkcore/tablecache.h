@@ -71,6 +71,9 @@ extern struct table_page *table_cache_find (struct table_cache *cache,
 extern struct table_page *table_cache_add (struct table_cache *cache,
                                            struct table_page *page);
 
+/* Take another reference to a page; returns it. */
+extern struct table_page *table_page_get (struct table_page *page);
+
 /* Drop a reference.  NULL is accepted. */
 extern void table_page_put (struct table_page *page);
 
