@@ -2,38 +2,69 @@
 # Copyright The nbdkit-vmdk authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Measure the plugin against two others, and print ratios.
+"""Measure the plugin against others, and print ratios.
 
-The limit is "nbdkit file" on the same bytes raw, the peer is qemu-nbd on the
-same VMDK.  In each round all three are measured in turn, from the page cache,
-and compared; what is printed is the median of those ratios.  Above 1 the
-plugin is faster.
+The limit, "raw", is "nbdkit file" on the same bytes raw; the peer, "qemu", is
+qemu-nbd on the same VMDK.  In each round all are measured in turn, from the
+page cache, and compared; what is printed is the median of those ratios.
+Above 1 the plugin is faster.  Where there is one more to compare with, a
+third ratio is printed beside its name:
+
+  convert   qemu-img convert, reading the same VMDK into nothing
+  inflate   inflating all grains of a stream on all cores, without a server
+  one-link  the plugin on a disk of the same content without parents
+
+The goals are given in the same order, us/raw, us/qemu, and the third; "-" is
+none.
+
+What a map and the first byte cost is measured on a disk with many fragments,
+1 TiB if they are 1.4 million: "map" alone, "map-chain" as the top of ten
+links, "first-byte" the seconds from starting a server to having read 4 KiB;
+there "raw" serves the file of the image as it is.  The seconds are those of
+client and server; a goal in seconds is for the server's CPU.
 """
 
 import argparse
 import collections
-import json
 import os
-import random
+import shutil
 import statistics
-import subprocess
-import sys
-import time
+
+import images
+import servers
+import workloads
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
-SERVERS = ("us", "raw", "qemu")
+FIRST_BYTES = 10                # measurements of each
+
+# 'goals' are those of a workload; 'others' the third peers of one.
+Kind = collections.namedtuple("Kind", "make reads goals others")
+ANY_READ = ("copy", "random-4k", "random-64k", "sequential-1m")
+CONVERT = {"copy": ("convert",)}
 KINDS = {
-    "sparse": "monolithicSparse",
-    "split": "twoGbMaxExtentSparse",
-    "flat": "monolithicFlat",
+    "sparse": Kind(images.convert("monolithicSparse"), ANY_READ,
+                   {"copy": "0.95/1.5", "random-4k": "0.95/4",
+                    "random-64k": "0.95/4"}, CONVERT),
+    "split": Kind(images.convert("twoGbMaxExtentSparse"), ANY_READ,
+                  {"copy": "0.95/1.5"}, CONVERT),
+    "flat": Kind(images.convert("monolithicFlat"), ANY_READ,
+                 {"copy": "0.95/1.5"}, CONVERT),
+    "cowd": Kind(images.write_cowd, ANY_READ, {"copy": "0.9/20"}, CONVERT),
+    "sesparse": Kind(images.write_sesparse, ANY_READ, {"copy": "0.9/4"},
+                     CONVERT),
+    "stream": Kind(images.convert("streamOptimized"),
+                   (*ANY_READ, "sequential-4k"),
+                   {"copy": "-/5/0.8", "random-4k": "-/4",
+                    "sequential-4k": "0.8/7"},
+                   {"copy": ("inflate", "convert")}),
+    "chain-30": Kind(images.write_chain, ANY_READ[:3],
+                     {"random-4k": "-/-/0.8"},
+                     {"copy": ("one-link", "convert"),
+                      "random-4k": ("one-link",),
+                      "random-64k": ("one-link",)}),
 }
-# Name: arguments of fio; None is nbdcopy.
-WORKLOADS = {
-    "copy": None,
-    "random-4k": ("--rw=randread", "--bs=4k"),
-    "random-64k": ("--rw=randread", "--bs=64k"),
-    "sequential-1m": ("--rw=read", "--bs=1m"),
-}
+MAPS = {"map": 1, "map-chain": images.MAP_LINKS}
+NAMES = [*KINDS, *MAPS, "first-byte", *workloads.READS]
 
 
 def parse_size(text):
@@ -50,11 +81,13 @@ def parse_arguments():
     p.add_argument("--short", action="store_true",
                    help="less of everything: 256 MiB, 3 rounds, 1 second")
     p.add_argument("--size", type=parse_size, help="of the disk (1G)")
-    p.add_argument("--rounds", type=int, help="measurements of each (5)")
+    p.add_argument("--rounds", type=int,
+                   help="measurements of each (5; of the first byte 10)")
     p.add_argument("--seconds", type=int, help="that fio runs each time (2)")
+    p.add_argument("--fragments", type=int, default=images.MAP_FRAGMENTS,
+                   help="of the disk whose map is measured (%(default)s)")
     p.add_argument("--only", metavar="NAME,...", default="",
-                   help="these kinds and workloads: "
-                   + ", ".join([*KINDS, *WORKLOADS]))
+                   help="these kinds and workloads: " + ", ".join(NAMES))
     p.add_argument("--folder", required=True, help=argparse.SUPPRESS)
     args = p.parse_args()
     args.size = args.size or (256 * MIB if args.short else GIB)
@@ -62,167 +95,211 @@ def parse_arguments():
     args.seconds = args.seconds or (1 if args.short else 2)
     args.only = [s for s in args.only.split(",") if s]
     for name in args.only:
-        if name not in KINDS and name not in WORKLOADS:
+        if name not in NAMES:
             p.error(f"--only: there is no {name}")
     return args
 
 
-def chosen(names, only):
-    """Those of 'names' that --only has; all if it has none of them."""
-    some = [n for n in names if n in only]
-    return some or list(names)
+def chosen(only):
+    """The kinds, maps included, and the reads that --only has.  If it names
+    reads alone, it is of every kind that is read."""
+    reads = [n for n in workloads.READS if n in only]
+    kinds = [n for n in (*KINDS, *MAPS, "first-byte") if n in only]
+    return (kinds or [*KINDS, *([] if reads else [*MAPS, "first-byte"])],
+            reads or list(workloads.READS))
 
 
-def make_raw(path, size):
-    """Files and gaps of many sizes: a third of the bytes is like text, a
-    third cannot be compressed, and a third is missing."""
-    rng = random.Random(1)
-    words = [bytes(rng.choices(b"abcdefghijklmnopqrstuvwxyz", k=n))
-             for n in range(2, 12) for _ in range(100)]
-    text = b" ".join(rng.choices(words, k=300000))
-    with open(path, "wb") as f:
-        at = 0
-        while at < size:
-            length = min(size - at,
-                         4 * KIB * int(2 ** rng.uniform(0, 12)))
-            kind = rng.randrange(3)
-            if kind == 0:
-                done = 0
-                while done < length:
-                    start = rng.randrange(len(text) // 2)
-                    piece = text[start:start + length - done]
-                    os.pwrite(f.fileno(), piece, at + done)
-                    done += len(piece)
-            elif kind == 1:
-                os.pwrite(f.fileno(), rng.randbytes(length), at)
-            at += length
-        f.truncate(size)
+def number(value, decimals=2):
+    """As many digits as are worth reading."""
+    if value is None:
+        return "-"
+    return f"{value:.{max(0, decimals - (value >= 10) - (value >= 100))}f}"
 
 
-def start(name, vmdk, raw, folder):
-    """Start a server; returns its URI and process ID."""
-    sock = os.path.join(folder, name + ".sock")
-    pidfile = os.path.join(folder, name + ".pid")
-    for path in (sock, pidfile):
-        if os.path.exists(path):
-            os.unlink(path)
-    if name == "qemu":
-        command = ["qemu-nbd", "-r", "-t", "-e", "16", "-f", "vmdk",
-                   "-k", sock, "--fork", "--pid-file", pidfile, vmdk]
-    else:
-        plugin = ["vmdk", vmdk] if name == "us" else ["file", raw]
-        command = ["nbdkit", "-r", "-U", sock, "-P", pidfile, *plugin]
-    subprocess.run(command, check=True)
-    for _ in range(300):
-        if os.path.exists(pidfile) and os.path.getsize(pidfile) > 0:
-            with open(pidfile) as f:
-                return f"nbd+unix:///?socket={sock}", int(f.read())
-        time.sleep(0.1)
-    sys.exit(f"{command} did not start")
+def three(values, width, decimals=2):
+    """A column for each of servers.NAMES."""
+    return " ".join(f"{number(values.get(name), decimals):>{width}}"
+                    for name in servers.NAMES)
 
 
-def stop(pid):
-    os.kill(pid, 15)
-    for _ in range(300):
-        if not os.path.exists(f"/proc/{pid}"):
-            return
-        time.sleep(0.1)
-    sys.exit(f"process {pid} did not end")
+def print_title(text):
+    print(f"\n{text}", flush=True)
 
 
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def make_folder(args, name):
+    folder = os.path.join(args.folder, name)
+    os.mkdir(folder)
+    return folder
 
 
-def peak_memory(pid):
-    with open(f"/proc/{pid}/status") as f:
-        for line in f:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * KIB
-    return 0
+def in_turn(names, i):
+    """Each round begins with another one."""
+    names = list(names)
+    i %= len(names)
+    return names[i:] + names[:i]
 
 
-def run(workload, uri, size, seconds):
-    """Returns bytes per second, and the bytes."""
-    if WORKLOADS[workload] is None:
-        before = time.monotonic()
-        subprocess.run(["nbdcopy", uri, "null:"], check=True)
-        return size / (time.monotonic() - before), size
-    out = subprocess.run(
-        ["fio", "--name=bench", "--ioengine=nbd", f"--uri={uri}",
-         f"--size={size}", "--iodepth=16", "--time_based",
-         f"--runtime={seconds}", "--readonly", "--norandommap",
-         "--output-format=json", *WORKLOADS[workload]],
-        check=True, stdout=subprocess.PIPE).stdout
-    read = json.loads(out[out.index(b"{"):])["jobs"][0]["read"]
-    return read["io_bytes"] / (read["runtime"] / 1000), read["io_bytes"]
+class Measurements:
+    """Of one workload.  Everything is by name, of a server or another peer;
+    a rate is of bytes, or of whatever else the workload does, per second."""
+
+    def __init__(self):
+        self.rates = collections.defaultdict(list)
+        self.cpu = collections.defaultdict(float)
+        self.amount = collections.defaultdict(float)
+
+    def add(self, name, rate, amount, cpu=0.0):
+        self.rates[name].append(rate)
+        self.amount[name] += amount
+        self.cpu[name] += cpu
+
+    def ratio(self, name):
+        if name not in self.rates:
+            return None
+        return statistics.median(
+            us / other for us, other
+            in zip(self.rates["us"], self.rates[name]))
+
+    def cpu_per(self, unit):
+        return {name: self.cpu[name] / (self.amount[name] / unit)
+                for name in servers.NAMES if name in self.rates}
+
+    def seconds_each(self):
+        return {name: 1 / statistics.median(rates)
+                for name, rates in self.rates.items()}
 
 
-def verify(uri, raw, folder):
-    out = os.path.join(folder, "out.raw")
-    subprocess.run(["nbdcopy", uri, out], check=True)
-    subprocess.run(["cmp", out, raw], check=True)
-    os.unlink(out)
+def read_title():
+    names = " ".join(f"{n:>5}" for n in servers.NAMES)
+    print_title(f"{'':24}{'':>9} {'speed ratios':>28}  "
+                f"{'CPU s per GiB':>17}  {'peak MiB':>14}")
+    print(f"{'kind':9} {'workload':13} {'goals':>9} {'us/raw':>6} "
+          f"{'us/qemu':>7} {'us/other':>13}  {names}  "
+          + " ".join(f"{n:>4}" for n in servers.NAMES), flush=True)
 
 
-def measure(kind, workloads, raw, args):
-    vmdk = os.path.join(args.folder, kind, "disk.vmdk")
-    os.mkdir(os.path.dirname(vmdk))
-    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o",
-                    f"subformat={KINDS[kind]}", raw, vmdk], check=True)
-    speed = collections.defaultdict(list)
-    cpu = collections.defaultdict(float)
-    moved = collections.defaultdict(int)
-    running = {}
-    try:
-        for name in SERVERS:
-            running[name] = start(name, vmdk, raw, args.folder)
+def print_read(kind, workload, found, memory):
+    others = [f"{name} {number(found.ratio(name)):>4}"
+              for name in KINDS[kind].others.get(workload, ())]
+    print(f"{kind:9} {workload:13} {KINDS[kind].goals.get(workload, ''):>9} "
+          f"{number(found.ratio('raw')):>6} {number(found.ratio('qemu')):>7} "
+          f"{others[0] if others else '':>13}  "
+          f"{three(found.cpu_per(GIB), 5)}  {three(memory, 4, 0)}")
+    for other in others[1:]:
+        print(f"{other:>62}")
+
+
+def measure_reads(kind, reads, raw, args):
+    folder = make_folder(args, kind)
+    vmdk = KINDS[kind].make(raw, folder)
+    others = KINDS[kind].others
+    commands = {"us": servers.for_us(vmdk), "raw": servers.for_raw(raw),
+                "qemu": servers.for_qemu(vmdk)}
+    if any("one-link" in others.get(workload, ()) for workload in reads):
+        one = images.convert("monolithicSparse")(
+            raw, make_folder(args, f"{kind}/one-link"))
+        commands["one-link"] = servers.for_us(one)
+    programs = {"convert": workloads.convert, "inflate": workloads.inflate}
+    found = collections.defaultdict(Measurements)
+    with servers.Servers(commands, args.folder) as running:
+        for server in running.values():
             # That also brings the files into the page cache.
-            verify(running[name][0], raw, args.folder)
+            workloads.verify(server.uri, raw, args.folder)
         for i in range(args.rounds):
-            for workload in workloads:
-                for k in range(len(SERVERS)):
-                    name = SERVERS[(i + k) % len(SERVERS)]
-                    uri, pid = running[name]
-                    before = cpu_seconds(pid)
-                    rate, count = run(workload, uri, args.size, args.seconds)
-                    speed[workload, name].append(rate)
-                    cpu[workload, name] += cpu_seconds(pid) - before
-                    moved[workload, name] += count
-        memory = {name: peak_memory(running[name][1]) for name in SERVERS}
-    finally:
-        for _, pid in running.values():
-            stop(pid)
-    subprocess.run(["rm", "-r", os.path.dirname(vmdk)], check=True)
+            for workload in reads:
+                peers = (*servers.NAMES, *others.get(workload, ()))
+                for name in in_turn(peers, i):
+                    if name in programs:
+                        found[workload].add(
+                            name, programs[name](vmdk, args.size), args.size)
+                        continue
+                    server = running[name]
+                    before = server.cpu_seconds()
+                    rate, count = workloads.read(
+                        workload, server.uri, args.size, args.seconds)
+                    found[workload].add(name, rate, count,
+                                        server.cpu_seconds() - before)
+        memory = {name: server.peak_memory() / MIB
+                  for name, server in running.items()}
+    shutil.rmtree(folder)
+    for workload in reads:
+        print_read(kind, workload, found[workload], memory)
 
-    for workload in workloads:
-        ratio = {
-            name: statistics.median(
-                us / other for us, other in
-                zip(speed[workload, "us"], speed[workload, name]))
-            for name in ("raw", "qemu")}
-        used = " ".join(
-            f"{cpu[workload, n] / (moved[workload, n] / GIB):6.2f}"
-            for n in SERVERS)
-        peak = " ".join(f"{memory[n] / MIB:6.0f}" for n in SERVERS)
-        print(f"{kind:7} {workload:14} {ratio['raw']:7.2f} "
-              f"{ratio['qemu']:8.2f}   {used}   {peak}", flush=True)
+
+def map_title():
+    names = " ".join(f"{n:>6}" for n in servers.NAMES)
+    print_title(f"{'':20} {'speed ratios':>15}  {'seconds each':>20}  "
+                f"{'CPU s each':>20}  {'peak MiB':>14}")
+    print(f"{'kind':10} {'goals':>9} {'us/raw':>7} {'us/qemu':>7}  "
+          f"{names}  {names}  "
+          + " ".join(f"{n:>4}" for n in servers.NAMES), flush=True)
+
+
+def print_map(kind, goals, found, cpu, memory):
+    print(f"{kind:10} {goals:>9} {number(found.ratio('raw')):>7} "
+          f"{number(found.ratio('qemu')):>7}  "
+          f"{three(found.seconds_each(), 6, 3)}  {three(cpu, 6, 3)}  "
+          f"{three(memory, 4, 0)}", flush=True)
+
+
+def measure_map(kind, args):
+    """There is no limit to compare with: a raw file has another map."""
+    folder = make_folder(args, kind)
+    image, _, model = images.write_map(folder, args.fragments, MAPS[kind])
+    commands = {"us": servers.for_us(image), "qemu": servers.for_qemu(image)}
+    found = Measurements()
+    with servers.Servers(commands, args.folder) as running:
+        for server in running.values():
+            workloads.verify_map(server.uri, model, args.folder)
+        for i in range(args.rounds):
+            for name in in_turn(running, i):
+                server = running[name]
+                before = server.cpu_seconds()
+                seconds = workloads.map_all(server.uri)
+                found.add(name, 1 / seconds, 1, server.cpu_seconds() - before)
+        memory = {name: server.peak_memory() / MIB
+                  for name, server in running.items()}
+    shutil.rmtree(folder)
+    print_map(kind, "-/15 0.3s", found, found.cpu_per(1), memory)
+
+
+def measure_first_byte(args):
+    folder = make_folder(args, "first-byte")
+    image, at, _ = images.write_map(folder, args.fragments, 1)
+    commands = {"us": servers.for_us_at_once(image),
+                "raw": servers.for_raw_at_once(image),
+                "qemu": servers.for_qemu(image)}
+    found = Measurements()
+    for i in range(FIRST_BYTES):
+        for name in in_turn(commands, i):
+            found.add(name, 1 / workloads.first_byte(commands[name], at), 1)
+    shutil.rmtree(folder)
+    print_map("first-byte", "", found, {}, {})
 
 
 def main():
     args = parse_arguments()
-    raw = os.path.join(args.folder, "disk.raw")
-    make_raw(raw, args.size)
-    print(f"A disk of {args.size // MIB} MiB, medians of {args.rounds} rounds")
-    print(f"{'':22} {'speed ratios':>16}   {'CPU s per GiB':>20}   "
-          f"{'peak memory, MiB':>20}")
-    head = " ".join(f"{n:>6}" for n in SERVERS)
-    print(f"{'kind':7} {'workload':14} {'us/raw':>7} {'us/qemu':>8}   "
-          f"{head}   {head}")
-    for kind in chosen(KINDS, args.only):
-        measure(kind, chosen(WORKLOADS, args.only), raw, args)
+    kinds, reads = chosen(args.only)
+    print(f"A disk of {args.size // MIB} MiB, a map of {args.fragments} "
+          f"fragments, medians of {args.rounds} rounds", flush=True)
+    read_kinds = [k for k in kinds if k in KINDS]
+    if read_kinds:
+        raw = os.path.join(args.folder, "disk.raw")
+        images.make_raw(raw, args.size)
+        read_title()
+        for kind in read_kinds:
+            of_kind = [r for r in KINDS[kind].reads if r in reads]
+            if of_kind:
+                measure_reads(kind, of_kind, raw, args)
+        os.unlink(raw)
+    map_kinds = [k for k in kinds if k not in KINDS]
+    if map_kinds:
+        map_title()
+    for kind in map_kinds:
+        if kind in MAPS:
+            measure_map(kind, args)
+        else:
+            measure_first_byte(args)
 
 
 main()

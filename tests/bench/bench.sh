@@ -11,7 +11,11 @@
 
 # It would cost each server something else.
 unset MALLOC_PERTURB_
-for command in fio nbdcopy qemu-img qemu-nbd nbdsh; do
+for command in fio nbdcopy nbdinfo qemu-img qemu-nbd nbdsh; do
   command -v $command >/dev/null || skip "there is no $command"
 done
-"$PYTHON" "$srcdir/bench/bench.py" --folder="$TMP" "$@"
+# The program and the plugin that the script nbdkit would run.
+eval "$(sed -n "s/^nbdkit='/export NBDKIT='/p; s/^plugin='/export PLUGIN='/p" \
+  "$top_builddir/nbdkit")"
+# -B, for the source folder is not to be written to.
+"$PYTHON" -B "$srcdir/bench/bench.py" --folder="$TMP" "$@"
