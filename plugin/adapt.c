@@ -23,9 +23,18 @@ adapt_error (const struct vmdk_error *error)
   nbdkit_error ("%s", error->message);
 
   /* Whatever is the matter with the image, it is an I/O error to the
-   * client; other values would reach it as "invalid argument".
+   * client; most other values would reach it as "invalid argument".
    */
-  errno = error->kind == VMDK_ERROR_NOMEM ? ENOMEM : EIO;
+  switch (error->err) {
+  case ENOMEM:
+  case ENOSPC:
+  case EDQUOT:
+  case EFBIG:
+    errno = error->err;
+    break;
+  default:
+    errno = EIO;
+  }
   return -1;
 }
 

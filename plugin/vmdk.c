@@ -7,8 +7,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #define NBDKIT_API_VERSION 2
@@ -22,6 +25,14 @@
 
 /* The disk, shared by all connections. */
 static struct vmdk_image *image;
+
+/* Connections that may write, and what came of the attempt to let the first
+ * of them: the image is written while there is one.
+ */
+static pthread_mutex_t writers_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned nr_writers;
+static bool can_write;
+static char why_read_only[sizeof ((struct vmdk_error *) 0)->message];
 
 static void
 plugin_unload (void)
@@ -37,7 +48,9 @@ plugin_dump_plugin (void)
           "twoGbMaxExtentFlat,vmfs,streamOptimized,vmfsSparse,seSparse,"
           "vmfsRaw,vmfsRawDeviceMap,vmfsPassthroughRawDeviceMap,fullDevice,"
           "partitionedDevice,custom\n");
-  printf ("vmdk_write=\n");
+  printf ("vmdk_write=monolithicSparse,twoGbMaxExtentSparse,monolithicFlat,"
+          "twoGbMaxExtentFlat,vmfs,vmfsSparse,vmfsRaw,vmfsRawDeviceMap,"
+          "vmfsPassthroughRawDeviceMap,fullDevice,partitionedDevice,custom\n");
 }
 
 /* A split disk may have a thousand files and more, and each is kept open:
@@ -70,6 +83,7 @@ plugin_get_ready (void)
     .parent = params.parent,
     .ignore_cid = params.ignore_cid,
     .salvage = params.salvage,
+    .writable = true,
     .log = adapt_log,
   };
   struct vmdk_error error;
@@ -79,17 +93,82 @@ plugin_get_ready (void)
   return image ? 0 : adapt_error (&error);
 }
 
+/* Whether there is a -r is not known before, so that it is here that an
+ * image that others use is refused.  What cannot be written for another
+ * reason is served read-only.
+ */
+static int
+add_writer (void)
+{
+  struct vmdk_error error;
+  int r = 0;
+
+  pthread_mutex_lock (&writers_lock);
+  if (nr_writers == 0) {
+    can_write = vmdk_begin_writing (image, &error) == 0;
+    if (!can_write && error.kind == VMDK_ERROR_BUSY)
+      r = adapt_error (&error);
+    else if (!can_write && strcmp (why_read_only, error.message) != 0) {
+      snprintf (why_read_only, sizeof why_read_only, "%s", error.message);
+      if (error.err == EROFS)
+        nbdkit_debug ("%s", error.message);
+      else
+        nbdkit_error ("warning: served read-only: %s", error.message);
+    }
+  }
+  if (r == 0)
+    nr_writers++;
+  pthread_mutex_unlock (&writers_lock);
+  return r;
+}
+
+static void
+remove_writer (void)
+{
+  struct vmdk_error error;
+
+  pthread_mutex_lock (&writers_lock);
+  if (--nr_writers == 0 && vmdk_end_writing (image, &error) == -1)
+    nbdkit_error ("%s", error.message);
+  pthread_mutex_unlock (&writers_lock);
+}
+
+/* A handle only tells whether the connection may write. */
+static char reader, writer;
+
 static void *
 plugin_open (int readonly)
 {
-  return NBDKIT_HANDLE_NOT_NEEDED;
+  if (readonly)
+    return &reader;
+  return add_writer () == 0 ? &writer : NULL;
+}
+
+static void
+plugin_close (void *handle)
+{
+  if (handle == &writer)
+    remove_writer ();
+}
+
+static bool
+is_read_only (const void *handle)
+{
+  bool r;
+
+  if (handle != &writer)
+    return true;
+  pthread_mutex_lock (&writers_lock);
+  r = !can_write;
+  pthread_mutex_unlock (&writers_lock);
+  return r;
 }
 
 static const char *
 plugin_export_description (void *handle)
 {
   struct vmdk_description d;
-  char grains[64] = "", links[64] = "";
+  char grains[64] = "", links[64] = "", read_only[sizeof why_read_only + 2] = "";
 
   vmdk_describe (image, &d);
   if (d.grain_size != 0)
@@ -99,9 +178,11 @@ plugin_export_description (void *handle)
     snprintf (links, sizeof links, ", %zu links", d.nr_links);
   else if (d.has_unopened_parent)
     snprintf (links, sizeof links, ", without its parent");
-  return nbdkit_printf_intern ("VMDK %s, %zu extent%s%s%s", d.create_type,
+  if (handle == &writer && is_read_only (handle))
+    snprintf (read_only, sizeof read_only, "; %s", why_read_only);
+  return nbdkit_printf_intern ("VMDK %s, %zu extent%s%s%s%s", d.create_type,
                                d.nr_extents, d.nr_extents == 1 ? "" : "s",
-                               grains, links);
+                               grains, links, read_only);
 }
 
 static int64_t
@@ -133,7 +214,27 @@ plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
   return 0;
 }
 
-/* All connections share the image, and nothing changes it. */
+static int
+plugin_can_write (void *handle)
+{
+  return !is_read_only (handle);
+}
+
+static int
+plugin_can_fast_zero (void *handle)
+{
+  return 1;
+}
+
+static int
+plugin_can_fua (void *handle)
+{
+  return NBDKIT_FUA_NATIVE;
+}
+
+/* All connections share the image: what one has written all read, and a
+ * flush of any makes it durable.
+ */
 static int
 plugin_can_multi_conn (void *handle)
 {
@@ -153,6 +254,61 @@ plugin_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
   struct vmdk_error error;
 
   if (vmdk_pread (image, buf, count, offset, &error) == -1)
+    return adapt_error (&error);
+  return 0;
+}
+
+static unsigned
+core_flags (uint32_t flags)
+{
+  return (flags & NBDKIT_FLAG_FUA ? VMDK_FUA : 0) |
+    (flags & NBDKIT_FLAG_MAY_TRIM ? VMDK_MAY_TRIM : 0) |
+    (flags & NBDKIT_FLAG_FAST_ZERO ? VMDK_FAST : 0);
+}
+
+static int
+plugin_pwrite (void *handle, const void *buf, uint32_t count,
+               uint64_t offset, uint32_t flags)
+{
+  struct vmdk_error error;
+
+  if (vmdk_pwrite (image, buf, count, offset, core_flags (flags),
+                   &error) == -1)
+    return adapt_error (&error);
+  return 0;
+}
+
+static int
+plugin_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  struct vmdk_error error;
+
+  if (vmdk_zero (image, count, offset, core_flags (flags), &error) == 0)
+    return 0;
+  if (flags & NBDKIT_FLAG_FAST_ZERO &&
+      error.kind == VMDK_ERROR_UNSUPPORTED) {
+    errno = ENOTSUP;            /* the answer that was asked for */
+    return -1;
+  }
+  return adapt_error (&error);
+}
+
+static int
+plugin_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+  struct vmdk_error error;
+
+  if (vmdk_trim (image, count, offset, core_flags (flags), &error) == -1)
+    return adapt_error (&error);
+  return 0;
+}
+
+static int
+plugin_flush (void *handle, uint32_t flags)
+{
+  struct vmdk_error error;
+
+  if (vmdk_flush (image, &error) == -1)
     return adapt_error (&error);
   return 0;
 }
@@ -189,12 +345,20 @@ static struct nbdkit_plugin plugin = {
   .magic_config_key   = "file",
   .get_ready          = plugin_get_ready,
   .open               = plugin_open,
+  .close              = plugin_close,
   .export_description = plugin_export_description,
   .get_size           = plugin_get_size,
   .block_size         = plugin_block_size,
+  .can_write          = plugin_can_write,
+  .can_fast_zero      = plugin_can_fast_zero,
+  .can_fua            = plugin_can_fua,
   .can_multi_conn     = plugin_can_multi_conn,
   .can_cache          = plugin_can_cache,
   .pread              = plugin_pread,
+  .pwrite             = plugin_pwrite,
+  .zero               = plugin_zero,
+  .trim               = plugin_trim,
+  .flush              = plugin_flush,
   .extents            = plugin_extents,
   .cache              = plugin_cache,
   .errno_is_preserved = 1,

@@ -137,7 +137,7 @@ serve_and ()
   local disk=$1 command=$2
 
   shift 2
-  nbdkit -U - vmdk file="$disk" "$@" --run "$command"
+  nbdkit -r -U - vmdk file="$disk" "$@" --run "$command"
 }
 
 # copy_out DISK RAW [PARAMETER...]: copy the disk's content to a raw file.

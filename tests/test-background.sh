@@ -14,7 +14,7 @@
 make_image twoGbMaxExtentSparse --size=20M --extent-size=3M
 for threads in 1 2 16 64; do
   cd "$TMP/disk"
-  start_nbdkit -P "$TMP/pid.$threads" -U "$TMP/sock.$threads" -t $threads \
+  start_nbdkit -P "$TMP/pid.$threads" -r -U "$TMP/sock.$threads" -t $threads \
     vmdk disk.vmdk
   cd /
   uri="nbd+unix://?socket=$TMP/sock.$threads"
@@ -28,7 +28,7 @@ done
 
 # A relative name with a folder, and a disk whose files are no longer there.
 cd "$TMP"
-start_nbdkit -P "$TMP/pid" -U "$TMP/sock" vmdk file=disk/disk.vmdk
+start_nbdkit -P "$TMP/pid" -r -U "$TMP/sock" vmdk file=disk/disk.vmdk
 rm -r "$TMP/disk"
 nbdcopy "nbd+unix://?socket=$TMP/sock" "$OUT.raw"
 cmp "$OUT.raw" "$MODEL"

@@ -36,7 +36,7 @@ cd "$TMP"
 served ../out/data allow-dir=out
 if [ "${NO_OPENAT2:-}" != 1 ]; then
   # strace would wait for the server to end.
-  start_nbdkit -P "$TMP/pid" -U "$TMP/sock" vmdk in/disk.vmdk allow-dir=out
+  start_nbdkit -P "$TMP/pid" -r -U "$TMP/sock" vmdk in/disk.vmdk allow-dir=out
   nbdinfo "nbd+unix://?socket=$TMP/sock"
 fi
 # It may be a link, and a link may lead there.

@@ -37,6 +37,15 @@ load_le64 (const uint8_t *p)
   return (uint64_t) load_le32 (p) | (uint64_t) load_le32 (p + 4) << 32;
 }
 
+static inline void
+store_le32 (uint8_t *p, uint32_t n)
+{
+  p[0] = (uint8_t) n;
+  p[1] = (uint8_t) (n >> 8);
+  p[2] = (uint8_t) (n >> 16);
+  p[3] = (uint8_t) (n >> 24);
+}
+
 /* Return false if a + b does not fit 64 bits. */
 static inline bool
 add_u64 (uint64_t a, uint64_t b, uint64_t *r)

@@ -181,7 +181,8 @@ find_parent (const struct link_context *context, const struct chain *chain,
 }
 
 int
-chain_open (const struct link_context *context, const char *path,
+chain_open (const struct link_context *context,
+            const struct link_context *parents, const char *path,
             const struct vmdk_options *options, struct chain *chain,
             struct vmdk_error *error)
 {
@@ -213,7 +214,7 @@ chain_open (const struct link_context *context, const char *path,
                  chain->links[0]->name, CHAIN_MAX_LINKS);
       goto err;
     }
-    link = find_parent (context, chain, options, error);
+    link = find_parent (parents, chain, options, error);
     if (!link)
       goto err;
     chain->links[chain->nr++] = link;

@@ -18,10 +18,12 @@ struct chain {
   bool cut;                     /* the last one has a parent */
 };
 
-/* Open the link at 'path', and its parents unless 'options' has
- * single_link set.  On failure nothing is left to close.
+/* Open the link at 'path', and, each in the context 'parents', its parents
+ * unless 'options' has single_link set.  On failure nothing is left to
+ * close.
  */
-extern int chain_open (const struct link_context *context, const char *path,
+extern int chain_open (const struct link_context *context,
+                       const struct link_context *parents, const char *path,
                        const struct vmdk_options *options,
                        struct chain *chain, struct vmdk_error *error);
 

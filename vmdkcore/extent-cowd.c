@@ -11,8 +11,7 @@
 
 #include <stdlib.h>
 
-#include "bytes.h"
-#include "grains.h"
+#include "alloc.h"
 
 struct cowd {
   struct grains g;
@@ -34,7 +33,7 @@ cowd_decode_table (void *opaque, uint64_t table, uint64_t raw)
   (void) table;
   if (raw == 0)
     return ENTRY_HOLE;
-  return is_metadata (c, raw, 1) || raw >= c->g.file_sectors ?
+  return is_metadata (c, raw, 1) || raw >= grains_file_sectors (&c->g) ?
     ENTRY_BAD : raw;
 }
 
@@ -57,6 +56,51 @@ static const struct extent_ops cowd_ops = {
   .explain = grains_explain,
   .close = grains_close,
 };
+
+static int
+set_field (struct grains *g, uint64_t offset, uint64_t value,
+           struct vmdk_error *error)
+{
+  uint8_t buf[4];
+
+  store_le32 (buf, (uint32_t) value);
+  return io_pwrite (g->io, buf, sizeof buf, offset, error);
+}
+
+static int
+cowd_set_unclean (struct grains *g, bool unclean, struct vmdk_error *error)
+{
+  return set_field (g, COWD_UNCLEAN, unclean, error);
+}
+
+static int
+cowd_set_end (struct grains *g, uint64_t end, struct vmdk_error *error)
+{
+  return set_field (g, COWD_FREE_SECTOR, end, error);
+}
+
+static const struct alloc_kind cowd_kind = {
+  .set_unclean = cowd_set_unclean,
+  .set_end = cowd_set_end,
+};
+
+/* ESX's; Workstation 3 had smaller tables, and generations that a writer
+ * would have to keep.
+ */
+#define WRITTEN_TABLE 4096
+
+static int
+cowd_add_alloc (struct cowd *c, const struct cowd_header *h,
+                const struct gtable_layout *layout, struct vmdk_error *error)
+{
+  if (h->entries_per_table != WRITTEN_TABLE || h->has_parent) {
+    c->g.extent.read_only = "it is a disk of the old Workstation format";
+    return 0;
+  }
+  c->g.extent.alloc =
+    alloc_new (&c->g, layout, &cowd_kind, 0, h->unclean, error);
+  return c->g.extent.alloc ? 0 : -1;
+}
 
 struct extent *
 extent_cowd_new (struct io *io, const struct cowd_header *header,
@@ -89,5 +133,9 @@ extent_cowd_new (struct io *io, const struct cowd_header *header,
     return NULL;
   }
   c->g.extent.ops = &cowd_ops;
+  if (io->writable && cowd_add_alloc (c, header, &layout, error) == -1) {
+    grains_close (&c->g.extent);
+    return NULL;
+  }
   return &c->g.extent;
 }

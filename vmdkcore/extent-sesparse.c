@@ -34,7 +34,7 @@ sesparse_decode_table (void *opaque, uint64_t table, uint64_t raw)
       (index + 1) * SESPARSE_TABLE_SIZE > s->h.tables_size)
     return ENTRY_BAD;
   sector = s->h.tables_offset + index * SESPARSE_TABLE_SIZE;
-  return sector >= s->g.file_sectors ? ENTRY_BAD : sector;
+  return sector >= grains_file_sectors (&s->g) ? ENTRY_BAD : sector;
 }
 
 /* The types of a table entry, in its top four bits. */
@@ -102,5 +102,6 @@ extent_sesparse_new (struct io *io, const struct sesparse_header *header,
     return NULL;
   }
   s->g.extent.ops = &sesparse_ops;
+  s->g.extent.read_only = "seSparse disks are only read";
   return &s->g.extent;
 }

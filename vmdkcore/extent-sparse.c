@@ -10,8 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "bytes.h"
-#include "grains.h"
+#include "alloc.h"
 
 struct sparse {
   struct grains g;
@@ -27,7 +26,7 @@ sparse_decode_table (void *opaque, uint64_t table, uint64_t raw)
   (void) table;
   if (raw == 0)
     return ENTRY_HOLE;
-  return raw == 1 || raw >= s->g.file_sectors ||
+  return raw == 1 || raw >= grains_file_sectors (&s->g) ||
     hosted_is_metadata (&s->h, raw, 1) ? ENTRY_BAD : raw;
 }
 
@@ -59,6 +58,44 @@ static const struct extent_ops sparse_ops = {
   .close = grains_close,
 };
 
+static int
+sparse_set_unclean (struct grains *g, bool unclean, struct vmdk_error *error)
+{
+  const uint8_t mark = unclean;
+
+  return io_pwrite (g->io, &mark, 1, HOSTED_UNCLEAN, error);
+}
+
+static const struct alloc_kind sparse_kind = {
+  .aligned = true,
+  .set_unclean = sparse_set_unclean,
+};
+
+static const struct alloc_kind zeroed_kind = {
+  .aligned = true,
+  .zero_entries = true,
+  .set_unclean = sparse_set_unclean,
+};
+
+/* Tables of other sizes are read, but nobody writes them. */
+#define MIN_WRITTEN_TABLE 128
+
+static int
+sparse_add_alloc (struct sparse *s, const struct gtable_layout *layout,
+                  struct vmdk_error *error)
+{
+  if (s->h.entries_per_table < MIN_WRITTEN_TABLE) {
+    s->g.extent.read_only = "its grain tables have an unusual size";
+    return 0;
+  }
+  s->g.extent.alloc =
+    alloc_new (&s->g, layout, s->h.flags & HOSTED_ZEROED_GRAINS ?
+               &zeroed_kind : &sparse_kind,
+               min_u64 (s->h.overhead, grains_file_sectors (&s->g)),
+               s->h.unclean, error);
+  return s->g.extent.alloc ? 0 : -1;
+}
+
 struct extent *
 extent_sparse_new (struct io *io, const struct hosted_header *header,
                    uint64_t length, const struct extent_env *env,
@@ -87,5 +124,9 @@ extent_sparse_new (struct io *io, const struct hosted_header *header,
     return NULL;
   }
   s->g.extent.ops = &sparse_ops;
+  if (io->writable && sparse_add_alloc (s, &layout, error) == -1) {
+    grains_close (&s->g.extent);
+    return NULL;
+  }
   return &s->g.extent;
 }

@@ -579,6 +579,7 @@ extent_stream_new (struct io *io, const struct hosted_header *header,
     return NULL;
   }
   s->extent.ops = &stream_ops;
+  s->extent.read_only = "a finished stream cannot be changed";
   s->extent.length = length;
   s->extent.grain_size = header->grain_size * SECTOR_SIZE;
   s->io = io_ref (io);

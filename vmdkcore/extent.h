@@ -44,6 +44,7 @@ enum map_purpose {
   MAP_FOR_ALLOCATION
 };
 
+struct alloc;
 struct extent;
 
 struct extent_ops {
@@ -79,6 +80,12 @@ struct extent {
   uint64_t start;               /* in the disk, bytes; the link's */
   uint64_t length;              /* bytes */
   uint64_t grain_size;          /* bytes; 0 if it has no grains */
+
+  /* To write: places for grains, NULL in kinds that write in place; and why
+   * it cannot be written though its file can, NULL if it can.
+   */
+  struct alloc *alloc;
+  const char *read_only;
 };
 
 /* What the extents of an image share; outlives them. */

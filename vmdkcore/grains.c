@@ -9,8 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "bytes.h"
-#include "grains.h"
+#include "alloc.h"
 
 int
 grains_check_length (const struct io *io, uint64_t capacity,
@@ -49,8 +48,6 @@ grains_init (struct grains *g, struct io *io, uint64_t capacity,
   layout->table_size =
     div_up ((uint64_t) layout->entries_per_table * layout->entry_size,
             SECTOR_SIZE);
-  if (layout->plain_from > 0 && io->size / SECTOR_SIZE >= grain_size)
-    layout->plain_until = io->size / SECTOR_SIZE - grain_size + 1;
   layout->opaque = g;
   g->gt = gtable_new (layout);
   if (!g->gt)
@@ -61,7 +58,6 @@ grains_init (struct grains *g, struct io *io, uint64_t capacity,
   g->logger = logger;
   g->capacity = capacity;
   g->grain_size = grain_size;
-  g->file_sectors = div_up (io->size, SECTOR_SIZE);
   return 0;
 }
 
@@ -86,7 +82,7 @@ grains_locate (const struct grains *g, uint64_t grain, uint64_t sector,
 {
   uint64_t needed;
 
-  if (sector >= g->file_sectors)
+  if (sector >= grains_file_sectors (g))
     return ENTRY_BAD;
 
   /* The last grain may end with the disk. */
@@ -159,6 +155,7 @@ grains_close (struct extent *extent)
 {
   struct grains *g = (struct grains *) extent;
 
+  alloc_free (extent->alloc);
   gtable_free (g->gt);
   io_unref (g->io);
   free (g);

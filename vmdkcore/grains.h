@@ -10,6 +10,7 @@
 #ifndef VMDK_GRAINS_H
 #define VMDK_GRAINS_H
 
+#include "bytes.h"
 #include "extent.h"
 #include "gtable.h"
 
@@ -21,8 +22,14 @@ struct grains {
   const struct logger *logger;
   uint64_t capacity;            /* sectors, by the header */
   uint64_t grain_size;          /* sectors */
-  uint64_t file_sectors;        /* of io, rounded up */
 };
+
+/* The sectors of the file, rounded up. */
+static inline uint64_t
+grains_file_sectors (const struct grains *g)
+{
+  return div_up (g->io->size, SECTOR_SIZE);
+}
 
 #define ZEROED_WARNING \
   "%s: grains are marked as zeroed though the header does not say that " \

@@ -12,13 +12,6 @@
 
 #include "gtable-pages.h"
 
-/* The levels of a page's key. */
-enum {
-  LEVEL_DIRECTORY,              /* the GD, mended by the RGD */
-  LEVEL_REDUNDANT,              /* the RGD alone */
-  LEVEL_TABLE                   /* grain tables, mended by their twins */
-};
-
 /* In the note of a directory page: the sectors between these two hold
  * grain tables and nothing else.  Both 0 if that is not known.
  */
@@ -26,16 +19,6 @@ enum {
   NOTE_TABLES_START,
   NOTE_TABLES_END
 };
-
-static void
-set_entry (const struct gtable *gt, struct table_page *page, uint64_t i,
-           uint64_t code)
-{
-  if (gt->l.entry_size == 4)
-    ((uint32_t *) page->entries)[i] = (uint32_t) code;
-  else
-    ((uint64_t *) page->entries)[i] = code;
-}
 
 static uint64_t
 get_raw (const struct gtable *gt, const struct table_page *page, uint64_t i)
@@ -99,11 +82,13 @@ get_page (struct gtable *gt, unsigned level, uint64_t index,
                        struct vmdk_error *error),
           struct vmdk_error *error)
 {
-  const struct table_key key = {
+  struct table_key key = {
     .owner = gt->owner, .level = level, .index = index,
   };
-  struct table_page *page = table_cache_find (gt->l.cache, &key);
+  struct table_page *page = gtable_find_changed (gt, &key);
 
+  if (!page)
+    page = table_cache_find (gt->l.cache, &key);
   if (page)
     return page;
   if (load (gt, index, &page, error) == -1)
@@ -138,7 +123,7 @@ load_copy (struct gtable *gt, unsigned copy, uint64_t index,
       gt->l.decode_table (gt->l.opaque, first + i,
                           get_raw (gt, raw.page, i));
 
-    set_entry (gt, raw.page, i, code);
+    gtable_set_entry (gt, raw.page, i, code);
   }
   *page = raw.page;
   return 0;
@@ -155,8 +140,8 @@ load_redundant (struct gtable *gt, uint64_t index, struct table_page **page,
  * known writers of hosted images place them, note it: a grain cannot
  * lie there.
  */
-static void
-note_tables (const struct gtable *gt, struct table_page *page)
+void
+gtable_note_tables (const struct gtable *gt, struct table_page *page)
 {
   uint64_t start = 0, end = 0, i;
 
@@ -204,7 +189,7 @@ load_directory (struct gtable *gt, uint64_t index, struct table_page **page,
       const uint64_t other = gtable_entry (gt, twin, i);
 
       if (!entry_is_place (code) && other != code && other != ENTRY_BAD) {
-        set_entry (gt, *page, i, other);
+        gtable_set_entry (gt, *page, i, other);
         mended++;
       }
     }
@@ -215,7 +200,7 @@ load_directory (struct gtable *gt, uint64_t index, struct table_page **page,
     logger_warn (gt->l.logger, "%s: the grain directory is damaged; "
                 "the redundant one is used for %" PRIu64 " of its entries, "
                 "and where else it is needed", gt->l.io->name, mended);
-  note_tables (gt, *page);
+  gtable_note_tables (gt, *page);
   return 0;
 }
 
@@ -225,7 +210,7 @@ gtable_directory (struct gtable *gt, uint64_t table, struct vmdk_error *error)
   struct table_page *page = atomic_load (&gt->small_directory);
   struct table_page *none = NULL;
 
-  if (page)
+  if (page && !atomic_load (&gt->changes))
     return table_page_get (page);
   page = get_page (gt, LEVEL_DIRECTORY, table / GTABLE_PAGE_ENTRIES,
                    load_directory, error);
@@ -236,13 +221,18 @@ gtable_directory (struct gtable *gt, uint64_t table, struct vmdk_error *error)
   return page;
 }
 
+struct table_page *
+gtable_redundant (struct gtable *gt, uint64_t table, struct vmdk_error *error)
+{
+  return get_page (gt, LEVEL_REDUNDANT, table / GTABLE_PAGE_ENTRIES,
+                   load_redundant, error);
+}
+
 int
 gtable_redundant_table (struct gtable *gt, uint64_t table, uint64_t *code,
-                     bool *transient, struct vmdk_error *error)
+                        bool *transient, struct vmdk_error *error)
 {
-  struct table_page *page =
-    get_page (gt, LEVEL_REDUNDANT, table / GTABLE_PAGE_ENTRIES,
-              load_redundant, error);
+  struct table_page *page = gtable_redundant (gt, table, error);
 
   if (!page)
     return -1;
@@ -317,10 +307,10 @@ read_twin (struct gtable *gt, uint64_t first, uint32_t nr,
  */
 static bool
 is_plain (const struct gtable *gt, const struct table_page *directory,
-          uint64_t table, uint64_t raw)
+          uint64_t table, uint64_t until, uint64_t raw)
 {
   return raw == 0 ||
-    (raw >= gt->l.plain_from && raw < gt->l.plain_until &&
+    (raw >= gt->l.plain_from && raw < until &&
      !grain_meets (gt, raw, directory->note[NOTE_TABLES_START],
                    directory->note[NOTE_TABLES_END]) &&
      !grain_meets (gt, raw, table, table + gt->l.table_size));
@@ -334,12 +324,16 @@ decode_plain (const struct gtable *gt, struct table_page *page,
               const struct table_page *directory, uint64_t table,
               uint64_t i)
 {
+  const uint64_t sectors = gt->l.io->size / SECTOR_SIZE;
+  const uint64_t until =
+    sectors < gt->l.grain_size ? 0 : sectors - gt->l.grain_size + 1;
+
   for (; i < page->nr; ++i) {
     const uint64_t raw = get_raw (gt, page, i);
 
-    if (!is_plain (gt, directory, table, raw))
+    if (!is_plain (gt, directory, table, until, raw))
       break;
-    set_entry (gt, page, i, raw);
+    gtable_set_entry (gt, page, i, raw);
   }
   return i;
 }
@@ -354,7 +348,7 @@ decode_page (struct gtable *gt, struct raw_page *raw,
 {
   const uint64_t number = first / gt->l.entries_per_table;
   struct twin twin = { 0 };
-  const bool may_be_plain = gt->l.plain_until > 0 && raw->failed == 0;
+  const bool may_be_plain = gt->l.plain_from > 0 && raw->failed == 0;
   uint64_t i, mended = 0, bad = 0;
   int r = 0;
 
@@ -385,7 +379,7 @@ decode_page (struct gtable *gt, struct raw_page *raw,
       }
       bad += code == ENTRY_BAD;
     }
-    set_entry (gt, raw->page, i, code);
+    gtable_set_entry (gt, raw->page, i, code);
   }
   table_page_put (twin.raw.page);
 

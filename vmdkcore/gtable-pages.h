@@ -8,6 +8,8 @@
 #ifndef VMDK_GTABLE_PAGES_H
 #define VMDK_GTABLE_PAGES_H
 
+#include <pthread.h>
+
 #include "bytes.h"
 #include "gtable.h"
 
@@ -16,6 +18,34 @@
 
 /* Entries in a page, at most: 32 KiB of 64 bit entries. */
 #define GTABLE_PAGE_ENTRIES 4096
+
+/* The levels of a page's key. */
+enum {
+  LEVEL_DIRECTORY,              /* the GD, mended by the RGD */
+  LEVEL_REDUNDANT,              /* the RGD alone */
+  LEVEL_TABLE,                  /* grain tables, mended by their twins */
+  LEVEL_BITS = 2
+};
+
+#define GTABLE_BUCKETS 1024
+#define GTABLE_VERSIONS 64
+
+/* Pages that differ from what the file has, or did a moment ago.  A page
+ * is only changed while nobody else has a reference to it; otherwise a
+ * copy takes its place.
+ */
+struct changed_pages {
+  pthread_mutex_t lock;
+  atomic_size_t nr;
+  size_t bytes;
+  struct table_page *buckets[GTABLE_BUCKETS];
+
+  /* Part of the keys of pages in the cache.  It changes when a page goes
+   * from here to the cache, so that those who have read the file before
+   * that put what they read where nobody looks for it.
+   */
+  atomic_uint versions[GTABLE_VERSIONS];
+};
 
 struct gtable {
   struct gtable_layout l;
@@ -27,6 +57,9 @@ struct gtable {
    * by long chains many times.  NULL until it has been read.
    */
   _Atomic (struct table_page *) small_directory;
+
+  /* NULL until the first change. */
+  _Atomic (struct changed_pages *) changes;
 
   /* Each kind of damage is told once. */
   atomic_flag said_directory, said_mended, said_bad;
@@ -63,6 +96,30 @@ gtable_entry_offset (const struct gtable *gt, uint64_t table, uint64_t grain)
     grain % gt->l.entries_per_table * gt->l.entry_size;
 }
 
+/* Find a page among those that were changed; takes a reference.  If it is
+ * not there, returns NULL and adds to the key the version that one in the
+ * cache has.
+ */
+extern struct table_page *gtable_find_changed (struct gtable *gt,
+                                               struct table_key *key);
+extern void gtable_free_changes (struct gtable *gt);
+
+/* Note in a page of the directory which sectors hold tables only, when its
+ * entries are known.
+ */
+extern void gtable_note_tables (const struct gtable *gt,
+                                struct table_page *page);
+
+static inline void
+gtable_set_entry (const struct gtable *gt, struct table_page *page,
+                  uint64_t i, uint64_t code)
+{
+  if (gt->l.entry_size == 4)
+    ((uint32_t *) page->entries)[i] = (uint32_t) code;
+  else
+    ((uint64_t *) page->entries)[i] = code;
+}
+
 /* The following return pages with a reference for the caller, and NULL
  * only if memory is short.
  */
@@ -79,6 +136,13 @@ extern struct table_page *gtable_directory (struct gtable *gt,
  */
 extern struct table_page *gtable_page (struct gtable *gt, uint64_t grain,
                                        struct vmdk_error *error);
+
+/* The page of the redundant directory, undecided entries included, that
+ * has the entry of 'table'.
+ */
+extern struct table_page *gtable_redundant (struct gtable *gt,
+                                            uint64_t table,
+                                            struct vmdk_error *error);
 
 /* The sector of a table by the redundant directory, or another code.
  * *transient is set if that could not be read.  Fails only if memory is

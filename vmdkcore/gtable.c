@@ -24,6 +24,7 @@ gtable_new (const struct gtable_layout *layout)
   gt->page_entries =
     (uint32_t) min_u64 (layout->entries_per_table, GTABLE_PAGE_ENTRIES);
   atomic_init (&gt->small_directory, NULL);
+  atomic_init (&gt->changes, NULL);
   atomic_flag_clear (&gt->said_directory);
   atomic_flag_clear (&gt->said_mended);
   atomic_flag_clear (&gt->said_bad);
@@ -33,8 +34,10 @@ gtable_new (const struct gtable_layout *layout)
 void
 gtable_free (struct gtable *gt)
 {
-  if (gt)
-    table_page_put (atomic_load (&gt->small_directory));
+  if (!gt)
+    return;
+  table_page_put (atomic_load (&gt->small_directory));
+  gtable_free_changes (gt);
   free (gt);
 }
 

@@ -49,11 +49,11 @@ struct gtable_layout {
   /* Sectors of the GD and the RGD; 0 for one that is not there. */
   uint64_t directory[2];
 
-  /* A raw table entry that names a sector from the first of these on, and
-   * before the second, needs no decoding: it is the place of a whole
-   * grain, unless tables lie there.  Both 0 if there are none such.
+  /* A raw table entry that names a sector from this one on needs no
+   * decoding: it is the place of a grain if that fits into the file, unless
+   * tables lie there.  0 if there are none such.
    */
-  uint64_t plain_from, plain_until;
+  uint64_t plain_from;
 
   /* Turn the raw directory entry of table 'table' into a code. */
   uint64_t (*decode_table) (void *opaque, uint64_t table, uint64_t raw);

@@ -298,6 +298,7 @@ cowd_decode (const uint8_t *p, uint64_t file_size, const char *name,
   h->grain_size = load_le32 (p + 16);
   h->gd_offset = load_le32 (p + 20);
   h->nr_tables = load_le32 (p + 24);
+  h->unclean = load_le32 (p + COWD_UNCLEAN) != 0;
 
   if (h->version < 1 || h->version > 3)
     return error_set (error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,

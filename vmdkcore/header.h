@@ -46,6 +46,7 @@ struct hosted_header {
 };
 
 #define HOSTED_HEADER_SIZE 512
+#define HOSTED_UNCLEAN 72       /* offset of a field of 8 bits */
 
 #define HOSTED_NEWLINE_TEST  UINT32_C (0x00000001)
 #define HOSTED_REDUNDANT     UINT32_C (0x00000002)
@@ -140,11 +141,14 @@ struct cowd_header {
   uint32_t gd_offset;
   uint32_t nr_tables;
   uint32_t entries_per_table;   /* by what the others imply */
+  bool unclean;
   bool has_parent;              /* an old hosted disk with a parent */
   char parent_name[1025];
 };
 
 #define COWD_HEADER_SIZE 2048
+#define COWD_FREE_SECTOR 28     /* offset of a field of 32 bits */
+#define COWD_UNCLEAN 1648       /* likewise */
 
 /* Decode COWD_HEADER_SIZE bytes whose magic has been checked, and check
  * the fields as hosted_validate does.

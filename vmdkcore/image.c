@@ -14,15 +14,7 @@
 #include <time.h>
 
 #include "bytes.h"
-#include "chain.h"
-
-struct vmdk_image {
-  struct chain chain;
-  struct path_policy policy;
-  struct extent_env env;
-  struct logger logger;
-  atomic_uint_fast64_t index_memory;
-};
+#include "image.h"
 
 /* Share out the memory that the user allows. */
 static int
@@ -48,38 +40,60 @@ init_env (struct vmdk_image *image, const struct vmdk_options *options,
 }
 
 struct vmdk_image *
-vmdk_open (const char *path, const struct vmdk_options *options,
-           struct vmdk_error *error)
+image_open (const char *path, const struct vmdk_options *options,
+            const struct io_hook *hook, struct vmdk_error *error)
 {
   struct vmdk_image *image = calloc (1, sizeof *image);
-  struct link_context context;
+  struct link_context top, parents;
 
   if (!image) {
     error_nomem (error);
     return NULL;
   }
+  top.policy = &image->top_policy;
+  parents.policy = &image->policy;
+  top.env = parents.env = &image->env;
   image->logger.log = options->log;
   image->logger.opaque = options->log_opaque;
-  context = (struct link_context) {
-    .policy = &image->policy,
-    .env = &image->env,
-  };
+  epochs_init (&image->epochs);
+  writing_init (image, options->cache_size);
   if (path_policy_init (&image->policy, options->allow_dirs,
-                        options->nr_allow_dirs, error) == -1 ||
-      init_env (image, options, error) == -1 ||
-      chain_open (&context, path, options, &image->chain, error) == -1) {
-    vmdk_close (image);
-    return NULL;
-  }
+                        options->nr_allow_dirs, error) == -1)
+    goto err;
+  image->policy.hook = hook;
+  image->top_policy = image->policy;
+  image->top_policy.write = options->writable;
+  if (init_env (image, options, error) == -1 ||
+      chain_open (&top, &parents, path, options, &image->chain,
+                  error) == -1 ||
+      writing_lock_for_reading (image, error) == -1)
+    goto err;
   return image;
+
+ err:
+  vmdk_close (image);
+  return NULL;
+}
+
+struct vmdk_image *
+vmdk_open (const char *path, const struct vmdk_options *options,
+           struct vmdk_error *error)
+{
+  return image_open (path, options, NULL, error);
 }
 
 void
 vmdk_close (struct vmdk_image *image)
 {
+  struct vmdk_error error;
+
   if (!image)
     return;
+  if (image->writing.begun && vmdk_end_writing (image, &error) == -1)
+    logger_warn (&image->logger, "%s", error.message);
   chain_close (&image->chain);
+  writing_destroy (image);
+  epochs_destroy (&image->epochs);
   inflaters_free (image->env.inflaters);
   grain_cache_free (image->env.grains);
   table_cache_free (image->env.tables);
@@ -110,9 +124,8 @@ vmdk_describe (const struct vmdk_image *image,
     description->grain_size = link->extents[i]->grain_size;
 }
 
-/* The index of the extent that holds the byte at 'offset'. */
-static size_t
-find_extent (const struct link *link, uint64_t offset)
+struct extent *
+image_find_extent (const struct link *link, uint64_t offset)
 {
   size_t low = 0, high = link->nr_extents - 1;
 
@@ -124,7 +137,7 @@ find_extent (const struct link *link, uint64_t offset)
     else
       high = middle - 1;
   }
-  return low;
+  return link->extents[low];
 }
 
 /* The run at 'offset' in the extent of one link that holds it. */
@@ -133,7 +146,7 @@ map_link (const struct link *link, uint64_t offset, uint64_t count,
           enum map_purpose purpose, struct run *run,
           struct extent **extent, struct vmdk_error *error)
 {
-  struct extent *e = link->extents[find_extent (link, offset)];
+  struct extent *e = image_find_extent (link, offset);
   const uint64_t in_extent = offset - e->start;
 
   *extent = e;
@@ -144,6 +157,7 @@ map_link (const struct link *link, uint64_t offset, uint64_t count,
 /* A walk over a range of the disk, from its start to its end. */
 struct walk {
   const struct chain *chain;
+  size_t first;                 /* link that counts */
   enum map_purpose purpose;
   uint64_t offset;              /* where the walk is */
   uint64_t end;
@@ -158,19 +172,30 @@ struct walk {
   uint64_t hole_end[CHAIN_MAX_LINKS];
 };
 
-static int
-walk_begin (struct walk *walk, const struct vmdk_image *image,
-            uint64_t offset, uint64_t count, enum map_purpose purpose,
-            struct vmdk_error *error)
+int
+image_check_range (const struct vmdk_image *image, uint64_t count,
+                   uint64_t offset, struct vmdk_error *error)
 {
   const uint64_t size = vmdk_size (image);
-  size_t i;
 
   if (offset > size || count > size - offset)
     return error_set (error, VMDK_ERROR_INVALID, EINVAL,
                       "%" PRIu64 " bytes at offset %" PRIu64 " are not in "
                       "the disk of %" PRIu64 " bytes", count, offset, size);
+  return 0;
+}
+
+static int
+walk_begin (struct walk *walk, const struct vmdk_image *image, size_t first,
+            uint64_t offset, uint64_t count, enum map_purpose purpose,
+            struct vmdk_error *error)
+{
+  size_t i;
+
+  if (image_check_range (image, count, offset, error) == -1)
+    return -1;
   walk->chain = &image->chain;
+  walk->first = first;
   walk->purpose = purpose;
   walk->offset = offset;
   walk->end = offset + count;
@@ -191,7 +216,7 @@ walk_map (struct walk *walk, struct vmdk_error *error)
   uint64_t limit = walk->end - offset;
   size_t i;
 
-  for (i = 0; i < chain->nr; ++i) {
+  for (i = walk->first; i < chain->nr; ++i) {
     const struct link *link = chain->links[i];
 
     if (offset >= link->size)   /* larger than its parent */
@@ -266,22 +291,65 @@ read_run (const struct walk *walk, void *buf, struct vmdk_error *error)
   }
 }
 
+static int
+read_walk (struct walk *walk, uint8_t *p, struct vmdk_error *error)
+{
+  while (walk->offset < walk->end) {
+    if (walk_map (walk, error) == -1 || read_run (walk, p, error) == -1)
+      return -1;
+    p += walk->run.length;
+    walk->offset += walk->run.length;
+  }
+  return 0;
+}
+
 int
 vmdk_pread (struct vmdk_image *image, void *buf, size_t count,
             uint64_t offset, struct vmdk_error *error)
 {
   struct walk walk;
-  uint8_t *p = buf;
+  unsigned epoch;
+  int r;
 
-  if (walk_begin (&walk, image, offset, count, MAP_FOR_READING,
+  if (walk_begin (&walk, image, 0, offset, count, MAP_FOR_READING,
+                  error) == -1)
+    return -1;
+  epoch = epochs_enter (&image->epochs);
+  r = read_walk (&walk, buf, error);
+  epochs_leave (&image->epochs, epoch);
+  return r;
+}
+
+int
+image_read_below (struct vmdk_image *image, size_t first, void *buf,
+                  uint64_t count, uint64_t offset, struct vmdk_error *error)
+{
+  struct walk walk;
+
+  if (walk_begin (&walk, image, first, offset, count, MAP_FOR_READING,
+                  error) == -1)
+    return -1;
+  return read_walk (&walk, buf, error);
+}
+
+int
+image_count_zeroes (struct vmdk_image *image, size_t first, uint64_t count,
+                    uint64_t offset, uint64_t *zeroes,
+                    struct vmdk_error *error)
+{
+  struct walk walk;
+
+  if (walk_begin (&walk, image, first, offset, count, MAP_FOR_ALLOCATION,
                   error) == -1)
     return -1;
   while (walk.offset < walk.end) {
-    if (walk_map (&walk, error) == -1 || read_run (&walk, p, error) == -1)
+    if (walk_map (&walk, error) == -1)
       return -1;
-    p += walk.run.length;
+    if (walk.run.kind != RUN_HOLE && walk.run.kind != RUN_ZERO)
+      break;
     walk.offset += walk.run.length;
   }
+  *zeroes = walk.offset - offset;
   return 0;
 }
 
@@ -292,7 +360,7 @@ vmdk_prefetch (struct vmdk_image *image, uint64_t count, uint64_t offset,
   struct time_limit limit;
   struct walk walk;
 
-  if (walk_begin (&walk, image, offset, count, MAP_FOR_READING,
+  if (walk_begin (&walk, image, 0, offset, count, MAP_FOR_READING,
                   error) == -1)
     return -1;
   start_limit (&limit);
@@ -364,7 +432,7 @@ vmdk_map (struct vmdk_image *image, uint64_t offset, uint64_t count,
   struct walk walk;
   int r;
 
-  if (walk_begin (&walk, image, offset, count, MAP_FOR_ALLOCATION,
+  if (walk_begin (&walk, image, 0, offset, count, MAP_FOR_ALLOCATION,
                   error) == -1)
     return -1;
   start_limit (&limit);

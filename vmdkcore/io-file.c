@@ -17,10 +17,12 @@
 
 #include "bytes.h"
 #include "io.h"
+#include "lock.h"
 
 struct io_file {
   struct io io;
   int fd;
+  enum io_lock lock;
 };
 
 static int
@@ -49,6 +51,95 @@ file_pread (struct io *io, void *buf, size_t count, uint64_t offset,
     count -= (size_t) r;
     offset += (uint64_t) r;
   }
+  return 0;
+}
+
+/* Remember that the file reaches to 'end' now. */
+static void
+grow_to (struct io *io, uint64_t end)
+{
+  uint64_t size = atomic_load (&io->size);
+
+  while (size < end &&
+         !atomic_compare_exchange_weak (&io->size, &size, end))
+    ;
+}
+
+static int
+file_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
+             struct vmdk_error *error)
+{
+  const struct io_file *f = (const struct io_file *) io;
+  const uint8_t *p = buf;
+
+  while (count > 0) {
+    ssize_t r = pwrite (f->fd, p, count, (off_t) offset);
+
+    if (r == -1) {
+      if (errno == EINTR)
+        continue;
+      return error_sys (error, errno,
+                        "pwrite: %s: offset=%" PRIu64 ", count=%zu",
+                        io->name, offset, count);
+    }
+    p += r;
+    count -= (size_t) r;
+    offset += (uint64_t) r;
+    grow_to (io, offset);
+  }
+  return 0;
+}
+
+static int
+file_punch (struct io *io, uint64_t offset, uint64_t count,
+            struct vmdk_error *error)
+{
+  const struct io_file *f = (const struct io_file *) io;
+  int r;
+
+  do
+    r = fallocate (f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                   (off_t) offset, (off_t) count);
+  while (r == -1 && errno == EINTR);
+  if (r == 0)
+    return 1;
+  if (errno == EOPNOTSUPP || errno == ENOSYS || errno == ENODEV)
+    return 0;
+  return error_sys (error, errno,
+                    "fallocate: %s: offset=%" PRIu64 ", count=%" PRIu64,
+                    io->name, offset, count);
+}
+
+static int
+file_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
+{
+  const struct io_file *f = (const struct io_file *) io;
+
+  if (ftruncate (f->fd, (off_t) size) == -1)
+    return error_sys (error, errno, "ftruncate: %s: size=%" PRIu64,
+                      io->name, size);
+  atomic_store (&io->size, size);
+  return 0;
+}
+
+static int
+file_sync (struct io *io, struct vmdk_error *error)
+{
+  const struct io_file *f = (const struct io_file *) io;
+
+  if (fdatasync (f->fd) == -1)
+    return error_sys (error, errno, "fdatasync: %s", io->name);
+  return 0;
+}
+
+static int
+file_lock (struct io *io, enum io_lock lock, struct vmdk_error *error)
+{
+  struct io_file *f = (struct io_file *) io;
+
+  if (lock_fd (f->fd, io->name, f->lock, lock, error) == -1)
+    return -1;
+  f->lock = lock;
   return 0;
 }
 
@@ -108,11 +199,17 @@ static const struct io_ops file_ops = {
   .pread = file_pread,
   .is_stored = file_is_stored,
   .prefetch = file_prefetch,
+  .pwrite = file_pwrite,
+  .punch = file_punch,
+  .truncate = file_truncate,
+  .sync = file_sync,
+  .lock = file_lock,
   .close = file_close,
 };
 
 struct io *
-io_file_new (int fd, const char *name, struct vmdk_error *error)
+io_file_new (int fd, bool writable, const char *name,
+             struct vmdk_error *error)
 {
   struct io_file *f = calloc (1, sizeof *f);
   struct stat statbuf;
@@ -134,6 +231,7 @@ io_file_new (int fd, const char *name, struct vmdk_error *error)
   }
   f->io.ops = &file_ops;
   f->io.size = (uint64_t) end;
+  f->io.writable = writable;
   f->io.dev = statbuf.st_dev;
   f->io.ino = statbuf.st_ino;
   f->io.refs = 1;

@@ -3,15 +3,16 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* Where the bytes of an image come from.
+/* Where the bytes of an image come from, and go to.
  *
- * Everything above this interface reads through it, so that an image
- * can live in a file, on a device or in memory.
+ * Everything above this interface reads and writes through it, so that
+ * an image can live in a file, on a device or in memory.
  */
 
 #ifndef VMDK_IO_H
 #define VMDK_IO_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,12 @@
 #include "error.h"
 
 struct io;
+
+enum io_lock {
+  IO_UNLOCKED,
+  IO_LOCK_READ,                 /* others may read */
+  IO_LOCK_WRITE                 /* nobody else may do anything */
+};
 
 struct io_ops {
   /* Read exactly 'count' bytes at 'offset' (bytes) or fail.  Reading
@@ -38,6 +45,41 @@ struct io_ops {
   /* Hint that a range will be read soon.  Any thread. */
   void (*prefetch) (struct io *io, uint64_t offset, uint64_t count);
 
+  /* The following five are NULL in a backend that cannot be written, and
+   * called only if 'writable' is set in the backend.
+   */
+
+  /* Write exactly 'count' bytes at 'offset' (bytes) or fail; then some of
+   * them may have been written.  Writing behind the end makes the backend
+   * larger.  Any thread.
+   */
+  int (*pwrite) (struct io *io, const void *buf, size_t count,
+                 uint64_t offset, struct vmdk_error *error);
+
+  /* Make a range inside the backend read as zeroes, without storage.
+   * Returns 1 if that is done, 0 if the backend cannot do it, which
+   * changes nothing, -1 on failure.  Any thread.
+   */
+  int (*punch) (struct io *io, uint64_t offset, uint64_t count,
+                struct vmdk_error *error);
+
+  /* Set the size to 'size' bytes.  What is added reads as zeroes, what is
+   * cut off is gone.  Calls must not overlap.
+   */
+  int (*truncate) (struct io *io, uint64_t size, struct vmdk_error *error);
+
+  /* Make durable all that has been written, by any thread, and the size.
+   * Any thread.
+   */
+  int (*sync) (struct io *io, struct vmdk_error *error);
+
+  /* Take, change or drop the lock that keeps other programs from writing,
+   * or from using, what the backend stands for.  Fails with EBUSY, and
+   * leaves the lock as it was, if another program is in the way.  Also in
+   * backends that cannot be written; NULL if there are no locks.
+   */
+  int (*lock) (struct io *io, enum io_lock lock, struct vmdk_error *error);
+
   /* Free what the backend holds, and 'io' itself. */
   void (*close) (struct io *io);
 };
@@ -46,15 +88,29 @@ struct io_ops {
 struct io {
   const struct io_ops *ops;
   char *name;                   /* for messages */
-  uint64_t size;                /* bytes, fixed when opened */
+  _Atomic uint64_t size;        /* bytes; grows if it is written */
+  bool writable;                /* fixed when opened */
+  atomic_bool unsynced;         /* set when a change has returned, cleared
+                                   when a sync begins */
   uint64_t dev, ino;            /* identity; both 0 if it has none */
   unsigned refs;                /* changed while opening, closing only */
 };
 
-/* Take over the open file descriptor 'fd' of a regular file or block
- * device.  'name' is copied.  On failure returns NULL and closes fd.
+/* Something between an image and its files, for tests: it is given each
+ * backend when that has been opened and returns the one to use, which owns
+ * the first, or NULL with *error set and the first closed.
  */
-extern struct io *io_file_new (int fd, const char *name,
+struct io_hook {
+  struct io *(*wrap) (void *opaque, struct io *io,
+                      struct vmdk_error *error);
+  void *opaque;
+};
+
+/* Take over the open file descriptor 'fd' of a regular file or block
+ * device, which can be written if 'writable' is set.  'name' is copied.
+ * On failure returns NULL and closes fd.
+ */
+extern struct io *io_file_new (int fd, bool writable, const char *name,
                                struct vmdk_error *error);
 
 /* A backend over 'size' bytes at 'data', which are borrowed until it
@@ -84,6 +140,53 @@ io_pread (struct io *io, void *buf, size_t count, uint64_t offset,
 {
   return io->ops->pread (io, buf, count, offset, error);
 }
+
+static inline int
+io_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
+           struct vmdk_error *error)
+{
+  const int r = io->ops->pwrite (io, buf, count, offset, error);
+
+  atomic_store (&io->unsynced, true);
+  return r;
+}
+
+static inline int
+io_punch (struct io *io, uint64_t offset, uint64_t count,
+          struct vmdk_error *error)
+{
+  const int r = io->ops->punch (io, offset, count, error);
+
+  atomic_store (&io->unsynced, true);
+  return r;
+}
+
+static inline int
+io_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
+{
+  const int r = io->ops->truncate (io, size, error);
+
+  atomic_store (&io->unsynced, true);
+  return r;
+}
+
+/* Nothing happens if nothing has been written since the last one. */
+static inline int
+io_sync (struct io *io, struct vmdk_error *error)
+{
+  return atomic_exchange (&io->unsynced, false) ?
+    io->ops->sync (io, error) : 0;
+}
+
+static inline int
+io_lock (struct io *io, enum io_lock lock, struct vmdk_error *error)
+{
+  return io->ops->lock ? io->ops->lock (io, lock, error) : 0;
+}
+
+/* Write zeroes to a range inside the backend, which keeps its storage. */
+extern int io_write_zeroes (struct io *io, uint64_t offset, uint64_t count,
+                            struct vmdk_error *error);
 
 static inline bool
 io_is_stored (struct io *io, uint64_t offset, uint64_t count,

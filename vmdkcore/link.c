@@ -88,10 +88,12 @@ open_lines (struct opening *o, const struct descriptor *d)
   for (i = 0; i < d->nr_extents; ++i) {
     struct extent *extent = open_line (o, &d->extents[i]);
 
+    if (d->extents[i].access == ACCESS_RDONLY)
+      o->link->read_only_line = d->extents[i].line;
     if (!extent || append_extent (o, extent) == -1)
       goto out;
   }
-  r = 0;
+  r = keep_line_files (o);
 
  out:
   free_line_files (o);
@@ -209,6 +211,8 @@ open_monolithic (struct opening *o, struct io *io,
       return open_bare (o, extent_noaccess_new (o->name, line->line,
                                                 line->sectors * SECTOR_SIZE,
                                                 o->error), type);
+    if (line->access == ACCESS_RDONLY)
+      o->link->read_only_line = line->line;
     sectors = line->sectors;
   }
   return open_bare (o, open_hosted_extent (o, io, h, sectors * SECTOR_SIZE),
@@ -251,6 +255,8 @@ open_hosted (struct opening *o, struct io *io)
     }
     if (take_descriptor (o, &d) == -1)
       goto out;
+    o->link->descriptor_offset = h.descriptor_offset * SECTOR_SIZE;
+    o->link->descriptor_room = h.descriptor_size * SECTOR_SIZE;
   }
   r = hosted_is_wrapper (&h) ? open_lines (o, &d) :
     open_monolithic (o, io, &h, &d);
@@ -280,6 +286,7 @@ open_text (struct opening *o, struct io *io)
                    "(at most %d)", o->name, io->size, DESCRIPTOR_MAX_SIZE);
   else if ((r = descriptor_parse (text, len, o->name, o->context->env->logger,
                                   &d, o->error)) == 0) {
+    o->link->descriptor_room = UINT64_MAX;
     r = take_descriptor (o, &d);
     if (r == 0)
       r = open_lines (o, &d);
@@ -332,9 +339,14 @@ open_link (const struct link_context *context, struct io *io, int dir,
   o.link->dev = io->dev;
   o.link->ino = io->ino;
   o.name = o.link->name = strdup (io->name);
-  if (!o.name || open_file (&o, io) == -1) {
-    if (!o.name)
-      error_nomem (error);
+  o.link->files = malloc (sizeof *o.link->files);
+  if (o.link->files) {
+    o.link->files[0] = io_ref (io);
+    o.link->nr_files = 1;
+  }
+  if (!o.name || !o.link->files)
+    error_nomem (error);
+  if (!o.name || !o.link->files || open_file (&o, io) == -1) {
     link_close (o.link);
     o.link = NULL;
   }
@@ -349,7 +361,7 @@ link_open_user (const struct link_context *context, const char *path,
                 struct vmdk_error *error)
 {
   int dir;
-  struct io *io = path_open_user (path, &dir, error);
+  struct io *io = path_open_user (context->policy, path, &dir, error);
 
   return io ? open_link (context, io, dir, error) : NULL;
 }
@@ -385,6 +397,9 @@ link_close (struct link *link)
   for (i = 0; i < link->nr_extents; ++i)
     link->extents[i]->ops->close (link->extents[i]);
   free (link->extents);
+  for (i = 0; i < link->nr_files; ++i)
+    io_unref (link->files[i]);
+  free (link->files);
   free (link->create_type);
   free (link->name);
   free (link->parent_hint);

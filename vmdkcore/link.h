@@ -22,6 +22,19 @@ struct link {
   int dir;                      /* its folder, an O_PATH descriptor; -1
                                    once that is released */
 
+  /* All its files, with references: first the one of dev and ino, then
+   * those that its lines name, each once.
+   */
+  struct io **files;
+  size_t nr_files;
+
+  /* Where the first file has the descriptor, in bytes.  No room if there
+   * is none, UINT64_MAX if the file is nothing else.
+   */
+  uint64_t descriptor_offset, descriptor_room;
+
+  unsigned read_only_line;      /* of the descriptor; 0: there is none */
+
   bool has_cid;
   uint32_t cid;
   bool is_bare;                 /* an extent that may be a snapshot's */

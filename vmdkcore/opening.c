@@ -56,6 +56,41 @@ free_line_file (void *p)
   free (f);
 }
 
+static void
+count_file (const void *node, VISIT visit, void *closure)
+{
+  size_t *nr = closure;
+
+  (void) node;
+  *nr += visit == postorder || visit == leaf;
+}
+
+/* The link has room for all of them. */
+static void
+keep_file (const void *node, VISIT visit, void *closure)
+{
+  const struct line_file *f = *(const struct line_file *const *) node;
+  struct link *link = closure;
+
+  if (visit == postorder || visit == leaf)
+    link->files[link->nr_files++] = io_ref (f->io);
+}
+
+int
+keep_line_files (struct opening *o)
+{
+  size_t nr = 1;
+  struct io **files;
+
+  twalk_r (o->files, count_file, &nr);
+  files = reallocarray (o->link->files, nr, sizeof *files);
+  if (!files)
+    return error_nomem (o->error);
+  o->link->files = files;
+  twalk_r (o->files, keep_file, o->link);
+  return 0;
+}
+
 void
 free_line_files (struct opening *o)
 {

@@ -48,7 +48,10 @@ extern struct extent *open_hosted_extent (struct opening *o, struct io *io,
 extern struct extent *open_line (struct opening *o,
                                  const struct extent_line *line);
 
-/* Drop the files that lines named, after the last line. */
+/* Put the files that lines named into the link, after the last line. */
+extern int keep_line_files (struct opening *o);
+
+/* Drop the files that lines named. */
 extern void free_line_files (struct opening *o);
 
 #endif /* VMDK_OPENING_H */

@@ -105,28 +105,39 @@ check_type (mode_t mode, bool device_allowed, const char *name,
                     "%s: is %s, not a regular file", shown (name), what);
 }
 
-/* Open for reading the file that the O_PATH descriptor 'fd' stands for,
- * and nothing else, whatever happens to its name meanwhile.  Closes fd.
+/* Open the file that the O_PATH descriptor 'fd' stands for, and nothing
+ * else, whatever happens to its name meanwhile.  Closes fd.
  */
 static struct io *
-reopen (int fd, const char *display, const char *name,
-        struct vmdk_error *error)
+reopen (const struct path_policy *policy, int fd, const char *display,
+        const char *name, struct vmdk_error *error)
 {
+  const int flags = O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+  bool writable = policy->write;
   struct proc_fd p;
-  const int r = open (proc_fd (fd, &p),
-                      O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-  const int err = errno;
+  struct io *io;
+  int r = -1, err;
 
+  if (writable)
+    r = open (proc_fd (fd, &p), O_RDWR | flags);
+  if (r == -1) {
+    writable = false;
+    r = open (proc_fd (fd, &p), O_RDONLY | flags);
+  }
+  err = errno;
   close (fd);
   if (r == -1) {
     error_sys (error, err, "open: %s", display);
     return NULL;
   }
-  return io_file_new (r, name, error);
+  io = io_file_new (r, writable, name, error);
+  return io && policy->hook ?
+    policy->hook->wrap (policy->hook->opaque, io, error) : io;
 }
 
 struct io *
-path_open_user (const char *path, int *dir, struct vmdk_error *error)
+path_open_user (const struct path_policy *policy, const char *path,
+                int *dir, struct vmdk_error *error)
 {
   const char *slash = strrchr (path, '/');
   const char *base = slash ? slash + 1 : path;
@@ -160,7 +171,7 @@ path_open_user (const char *path, int *dir, struct vmdk_error *error)
     close (fd);
     goto err;
   }
-  io = reopen (fd, path, *base ? base : path, error);
+  io = reopen (policy, fd, path, *base ? base : path, error);
   if (io)
     return io;
 
@@ -375,7 +386,8 @@ open_literal (const struct path_policy *policy, int dir,
     if (*folder == -1)
       goto err;
   }
-  io = reopen (fd, name, slash && slash[1] ? slash + 1 : name, error);
+  io = reopen (policy, fd, name, slash && slash[1] ? slash + 1 : name,
+               error);
   if (!io && folder)
     close (*folder);
   return io;

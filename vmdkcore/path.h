@@ -20,6 +20,8 @@
 struct path_policy {
   int *fds;                     /* O_PATH descriptors of the folders */
   size_t nr;
+  const struct io_hook *hook;   /* NULL if there is none */
+  bool write;                   /* open for writing too, if permitted */
   bool avoid_openat2;           /* as on a kernel without it: for tests */
 };
 
@@ -38,7 +40,8 @@ extern void path_policy_destroy (struct path_policy *policy);
  * not resolved, as a new descriptor.  The backend is named by the last
  * component of 'path'.
  */
-extern struct io *path_open_user (const char *path, int *dir,
+extern struct io *path_open_user (const struct path_policy *policy,
+                                  const char *path, int *dir,
                                   struct vmdk_error *error);
 
 /* Open a file named by an image in the folder 'dir', under the

@@ -37,6 +37,7 @@ struct table_page {
   atomic_uint refs;
   uint32_t nr;                  /* entries */
   bool transient;               /* not to be kept, since a read failed */
+  bool changed;                 /* the owner's, of pages not in the cache */
   size_t bytes;                 /* memory, with this header */
   uint64_t note[2];             /* the owner's */
   struct table_page *hash_next;

@@ -33,6 +33,7 @@ enum vmdk_error_kind {
   VMDK_ERROR_UNSUPPORTED,       /* well formed, but not served */
   VMDK_ERROR_DENIED,            /* the confinement rule forbids it */
   VMDK_ERROR_NOMEM,
+  VMDK_ERROR_BUSY,              /* another program uses the image */
   VMDK_ERROR_INVALID            /* the caller's arguments are wrong */
 };
 
@@ -82,6 +83,11 @@ struct vmdk_options {
   /* Open a stream that was cut off, and serve what is there. */
   bool salvage;
 
+  /* Open the files of the named link so that vmdk_begin_writing can be
+   * called, where that is permitted.  Parents are only ever read.
+   */
+  bool writable;
+
   /* Called with one line for each thing that a user should know but
    * that does not fail anything, for example a damaged table whose
    * redundant copy is whole.  May be NULL.  Called by any thread that
@@ -97,8 +103,8 @@ struct vmdk_options {
 
 struct vmdk_image;
 
-/* Open the VMDK at 'path' for reading: a descriptor, or a file with an
- * embedded descriptor.  Opens every file that it needs and reads their
+/* Open the VMDK at 'path': a descriptor, or a file with an embedded
+ * descriptor.  Opens every file that it needs and reads their
  * headers, but no grain tables.  Returns NULL with *error set.
  */
 extern struct vmdk_image *vmdk_open (const char *path,
@@ -138,6 +144,71 @@ extern int vmdk_pread (struct vmdk_image *image, void *buf, size_t count,
  */
 extern int vmdk_prefetch (struct vmdk_image *image, uint64_t count,
                           uint64_t offset, struct vmdk_error *error);
+
+/* Writing.
+ *
+ * What has been written is durable when a vmdk_flush that began after it,
+ * or its own VMDK_FUA, has returned without an error.  After a power cut at
+ * any moment the image opens, and each sector has the content that was
+ * flushed last or one that was written since.  When a sync has failed, or
+ * the tables could not be written, data that were acknowledged may not be
+ * durable: all later changes and flushes then fail as well, and reading
+ * goes on.
+ */
+
+/* Get ready to change the image: keep other programs from using its files,
+ * and put right what a writer that was killed has left behind.  Fails,
+ * and the image stays as it was and readable, if another program uses it
+ * (VMDK_ERROR_BUSY) or it cannot be written, with the reason in *error.
+ * Calls of this and of vmdk_end_writing must not overlap; reading may go
+ * on meanwhile.
+ */
+extern int vmdk_begin_writing (struct vmdk_image *image,
+                               struct vmdk_error *error);
+
+/* Make all changes durable, mark the image as cleanly closed and let other
+ * programs use it again.  No change may be running.  vmdk_close does the
+ * same, but cannot say how it went.  Nothing happens unless
+ * vmdk_begin_writing has succeeded before.
+ */
+extern int vmdk_end_writing (struct vmdk_image *image,
+                             struct vmdk_error *error);
+
+/* The following change the image between vmdk_begin_writing and
+ * vmdk_end_writing, and may be called by any number of threads.  Where two
+ * of them, or one and a read, meet in the same bytes, either may win in
+ * each sector.  The range must lie inside the disk, and 'count' must not
+ * be 0.
+ */
+
+enum {
+  VMDK_FUA = 1,                 /* durable when the call returns */
+  VMDK_MAY_TRIM = 2,            /* zeroes need not stay allocated */
+  VMDK_FAST = 4                 /* only if nothing need be written:
+                                   otherwise fails with
+                                   VMDK_ERROR_UNSUPPORTED, and nothing has
+                                   changed */
+};
+
+/* Write 'count' bytes at 'offset'.  'flags' are 0 or VMDK_FUA. */
+extern int vmdk_pwrite (struct vmdk_image *image, const void *buf,
+                        size_t count, uint64_t offset, unsigned flags,
+                        struct vmdk_error *error);
+
+/* Make 'count' bytes at 'offset' read as zeroes.  Any of the flags. */
+extern int vmdk_zero (struct vmdk_image *image, uint64_t count,
+                      uint64_t offset, unsigned flags,
+                      struct vmdk_error *error);
+
+/* Say that the content of the range does not matter any more: it stays as
+ * it is, or reads as zeroes, sector by sector.  'flags' are 0 or VMDK_FUA.
+ */
+extern int vmdk_trim (struct vmdk_image *image, uint64_t count,
+                      uint64_t offset, unsigned flags,
+                      struct vmdk_error *error);
+
+/* Make durable all changes that have returned before this is called. */
+extern int vmdk_flush (struct vmdk_image *image, struct vmdk_error *error);
 
 enum vmdk_allocation {
   VMDK_ALLOCATED,               /* stored: data, or unreadable */

@@ -14,6 +14,10 @@ third ratio is printed beside its name:
   inflate   inflating all grains of a stream on all cores, without a server
   one-link  the plugin on a disk of the same content without parents
 
+Writes go to a new disk each time: one that holds nothing, one that is full
+("rewrite"), or nothing over a full parent ("overlay"); there "raw" writes to
+the raw file of the same content.
+
 The goals are given in the same order, us/raw, us/qemu, and the third; "-" is
 none.
 
@@ -33,6 +37,7 @@ import statistics
 import images
 import servers
 import workloads
+import writes
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 FIRST_BYTES = 10                # measurements of each
@@ -64,7 +69,7 @@ KINDS = {
                       "random-64k": ("one-link",)}),
 }
 MAPS = {"map": 1, "map-chain": images.MAP_LINKS}
-NAMES = [*KINDS, *MAPS, "first-byte", *workloads.READS]
+NAMES = [*KINDS, *MAPS, "first-byte", *workloads.READS, *writes.WRITES]
 
 
 def parse_size(text):
@@ -103,9 +108,10 @@ def parse_arguments():
 def chosen(only):
     """The kinds, maps included, and the reads that --only has.  If it names
     reads alone, it is of every kind that is read."""
+    every = (*KINDS, *MAPS, "first-byte", *writes.WRITES)
     reads = [n for n in workloads.READS if n in only]
-    kinds = [n for n in (*KINDS, *MAPS, "first-byte") if n in only]
-    return (kinds or [*KINDS, *([] if reads else [*MAPS, "first-byte"])],
+    kinds = [n for n in every if n in only]
+    return (kinds or (list(KINDS) if reads else list(every)),
             reads or list(workloads.READS))
 
 
@@ -226,6 +232,21 @@ def measure_reads(kind, reads, raw, args):
         print_read(kind, workload, found[workload], memory)
 
 
+def measure_writes(workload, raw, args):
+    found, memory = Measurements(), collections.defaultdict(float)
+    for i in range(args.rounds):
+        for name in in_turn(servers.NAMES, i):
+            rate, count, cpu, peak = writes.measure_once(workload, name, raw,
+                                                         args)
+            found.add(name, rate, count, cpu)
+            memory[name] = max(memory[name], peak / MIB)
+    print(f"{'write':9} {workload:13} "
+          f"{writes.WRITES[workload].goals:>9} "
+          f"{number(found.ratio('raw')):>6} {number(found.ratio('qemu')):>7} "
+          f"{'':>13}  {three(found.cpu_per(GIB), 5)}  "
+          f"{three(memory, 4, 0)}", flush=True)
+
+
 def map_title():
     names = " ".join(f"{n:>6}" for n in servers.NAMES)
     print_title(f"{'':20} {'speed ratios':>15}  {'seconds each':>20}  "
@@ -283,7 +304,8 @@ def main():
     print(f"A disk of {args.size // MIB} MiB, a map of {args.fragments} "
           f"fragments, medians of {args.rounds} rounds", flush=True)
     read_kinds = [k for k in kinds if k in KINDS]
-    if read_kinds:
+    write_kinds = [k for k in kinds if k in writes.WRITES]
+    if read_kinds or write_kinds:
         raw = os.path.join(args.folder, "disk.raw")
         images.make_raw(raw, args.size)
         read_title()
@@ -291,8 +313,10 @@ def main():
             of_kind = [r for r in KINDS[kind].reads if r in reads]
             if of_kind:
                 measure_reads(kind, of_kind, raw, args)
+        for workload in write_kinds:
+            measure_writes(workload, raw, args)
         os.unlink(raw)
-    map_kinds = [k for k in kinds if k not in KINDS]
+    map_kinds = [k for k in kinds if k in MAPS or k == "first-byte"]
     if map_kinds:
         map_title()
     for kind in map_kinds:

@@ -92,6 +92,7 @@ named_check_opens (struct named *n, const char *name, const char *expected,
   if (!io) {
     print_error ("%s: %s\n", name, error.message);
     _fail (file, line);
+    return;
   }
   if (io->size != strlen (expected) ||
       io_pread (io, text, io->size, 0, &error) == -1 ||

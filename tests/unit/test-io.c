@@ -44,7 +44,7 @@ open_file (const char *name)
   struct io *io;
 
   assert_true (fd >= 0);
-  io = io_file_new (fd, name, &error);
+  io = io_file_new (fd, false, name, &error);
   assert_non_null (io);
   return io;
 }
@@ -194,11 +194,11 @@ test_not_a_file (void **state)
   int fds[2];
 
   assert_int_equal (pipe (fds), 0);
-  assert_null (io_file_new (fds[0], "pipe", &error));
+  assert_null (io_file_new (fds[0], false, "pipe", &error));
   assert_error (&error, VMDK_ERROR_IO, ESPIPE, "lseek: pipe: ");
   assert_int_equal (fcntl (fds[0], F_GETFD), -1);
   close (fds[1]);
-  assert_null (io_file_new (-1, "nothing", &error));
+  assert_null (io_file_new (-1, false, "nothing", &error));
   assert_error (&error, VMDK_ERROR_IO, EBADF, "nothing: ");
 }
 
@@ -212,7 +212,7 @@ test_failing_read (void **state)
   uint8_t byte;
 
   assert_true (fd >= 0);
-  io = io_file_new (fd, "file", &error);
+  io = io_file_new (fd, false, "file", &error);
   assert_non_null (io);
   assert_int_equal (io_pread (io, &byte, 1, 7, &error), -1);
   assert_error (&error, VMDK_ERROR_IO, EBADF,

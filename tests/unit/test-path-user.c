@@ -13,6 +13,7 @@
 #include "path.h"
 
 static struct folder folder;
+static const struct path_policy policy; /* it is not asked */
 
 static int
 setup (void **state)
@@ -39,7 +40,7 @@ assert_opened (const char *path, const char *name, const char *expected)
   struct stat want, got;
   struct vmdk_error error;
   int dir = -1;
-  struct io *io = path_open_user (path, &dir, &error);
+  struct io *io = path_open_user (&policy, path, &dir, &error);
   char text[5];
 
   if (!io)
@@ -82,7 +83,7 @@ assert_not_opened (const char *path, enum vmdk_error_kind kind, int err,
   struct vmdk_error error;
   int dir = 99;
 
-  assert_null (path_open_user (path, &dir, &error));
+  assert_null (path_open_user (&policy, path, &dir, &error));
   assert_error (&error, kind, err, piece);
   assert_int_equal (dir, -1);
 }

@@ -111,13 +111,6 @@ store_le16 (uint8_t *p, uint16_t v)
 }
 
 static inline void
-store_le32 (uint8_t *p, uint32_t v)
-{
-  store_le16 (p, (uint16_t) v);
-  store_le16 (p + 2, (uint16_t) (v >> 16));
-}
-
-static inline void
 store_le64 (uint8_t *p, uint64_t v)
 {
   store_le32 (p, (uint32_t) v);

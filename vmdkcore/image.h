@@ -1,0 +1,82 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* The inside of an image. */
+
+#ifndef VMDK_IMAGE_H
+#define VMDK_IMAGE_H
+
+#include "chain.h"
+#include "epochs.h"
+
+/* How an image is being written. */
+struct writing {
+  bool begun;                   /* by vmdk_begin_writing */
+  size_t max_pending;           /* bytes that one extent's changes may take
+                                   before they are published */
+
+  /* Of the first change, which gives the link a new content ID. */
+  pthread_mutex_t start_lock;
+  atomic_bool started;
+
+  /* Flushes are numbered: those that were asked for while one was running
+   * are all served by the next.
+   */
+  pthread_mutex_t flush_lock;
+  pthread_cond_t flushed;
+  bool flushing;
+  uint64_t flushes_begun, flushes_ended;
+
+  /* Once set, nothing is changed any more. */
+  atomic_bool failed;
+  struct vmdk_error failure;
+};
+
+struct vmdk_image {
+  struct chain chain;
+  struct path_policy policy;    /* of parents */
+  struct path_policy top_policy; /* a copy that may also write */
+  struct extent_env env;
+  struct logger logger;
+  atomic_uint_fast64_t index_memory;
+  struct epochs epochs;
+  struct writing writing;
+};
+
+/* vmdk_open, with a hook that outlives the image, or NULL. */
+extern struct vmdk_image *image_open (const char *path,
+                                      const struct vmdk_options *options,
+                                      const struct io_hook *hook,
+                                      struct vmdk_error *error);
+
+/* Is the range not empty and inside the disk? */
+extern int image_check_range (const struct vmdk_image *image, uint64_t count,
+                              uint64_t offset, struct vmdk_error *error);
+
+/* The extent of the link that holds the byte at 'offset'. */
+extern struct extent *image_find_extent (const struct link *link,
+                                         uint64_t offset);
+
+/* Read what the chain has from its link number 'first' on; what lies
+ * behind the end of that is zeroes.
+ */
+extern int image_read_below (struct vmdk_image *image, size_t first,
+                             void *buf, uint64_t count, uint64_t offset,
+                             struct vmdk_error *error);
+
+/* How many bytes of the same are known to be zeroes, from 'offset' on. */
+extern int image_count_zeroes (struct vmdk_image *image, size_t first,
+                               uint64_t count, uint64_t offset,
+                               uint64_t *zeroes, struct vmdk_error *error);
+
+/* Of writing.c. */
+extern void writing_init (struct vmdk_image *image, uint64_t memory);
+extern void writing_destroy (struct vmdk_image *image);
+
+/* Lock the files of all links against writers in other programs. */
+extern int writing_lock_for_reading (struct vmdk_image *image,
+                                     struct vmdk_error *error);
+
+#endif /* VMDK_IMAGE_H */

@@ -1,0 +1,35 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* Checking the tables of a sparse file before it is written, and putting
+ * right what a writer that was killed has left behind.
+ */
+
+#ifndef VMDK_RECOVER_H
+#define VMDK_RECOVER_H
+
+#include "gtable.h"
+
+struct recover_report {
+  uint64_t nr_allocated;        /* grains */
+  uint64_t end;                 /* sector behind all that is in use */
+  uint64_t nr_mended;           /* entries of either copy */
+};
+
+/* Check all tables that 'layout' describes, of 32 bit entries: each entry is
+ * valid, no two things in the file overlap, and both copies, if there are
+ * two, say the same.  If they do not, and 'repair' is set, what they must
+ * say is written to both; see Virtual Disk Format 5.0, "Grain Directories
+ * and Grain Tables".  Nothing is written unless everything can be put
+ * right; then it is durable when this returns.  'budget' (bytes) bounds the
+ * memory.  Fails with VMDK_ERROR_CORRUPT, or VMDK_ERROR_UNSUPPORTED for
+ * tables that nobody makes, if the file must not be written.  The file must
+ * not be changed by another thread meanwhile.
+ */
+extern int recover_tables (const struct gtable_layout *layout, bool repair,
+                           uint64_t budget, struct recover_report *report,
+                           struct vmdk_error *error);
+
+#endif /* VMDK_RECOVER_H */
