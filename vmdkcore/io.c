@@ -17,7 +17,11 @@ io_write_zeroes (struct io *io, uint64_t offset, uint64_t count,
   static const uint8_t zeroes[65536];
 
   while (count > 0) {
-    const size_t n = (size_t) min_u64 (count, sizeof zeroes);
+    /* The pieces meet between sectors, so that a power cut finds each
+     * sector as it was or as it shall be.
+     */
+    const size_t n = (size_t) min_u64 (count, sizeof zeroes -
+                                       offset % SECTOR_SIZE);
 
     if (io_pwrite (io, zeroes, n, offset, error) == -1)
       return -1;
