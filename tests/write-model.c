@@ -9,6 +9,9 @@
  *
  *     write-model IMAGE SEED OPERATIONS THREADS [CONTENT.raw]
  *
+ * An image that must not be changed, or cannot be read, is left alone; the
+ * reason is printed.
+ *
  * The disk is divided into stripes that are no multiple of a grain, and
  * each thread has stripes of its own, so that what each byte must be is
  * known though two threads meet in nearly every grain.  CONTENT.raw gets
@@ -20,6 +23,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,6 +217,24 @@ save (const char *filename)
     fail ("%s: %s", filename, strerror (errno));
 }
 
+/* Trimming a byte changes nothing, but is a change. */
+static bool
+can_change (struct vmdk_error *error)
+{
+  const bool begun = vmdk_begin_writing (image, error) == 0;
+  struct vmdk_error ignored;
+
+  if (begun && vmdk_trim (image, 1, 0, 0, error) == 0) {
+    if (vmdk_pread (image, model, size, 0, error) == 0)
+      return true;
+    fail ("could be changed, but not read: %s", error->message);
+  }
+  /* What is refused once is refused again. */
+  if (begun && vmdk_pwrite (image, model, 1, 0, 0, &ignored) == 0)
+    fail ("a change was refused, and the next was not");
+  return false;
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -235,8 +257,7 @@ main (int argc, char *argv[])
   buf = malloc (size);
   if (!model || !buf)
     fail ("out of memory");
-  check (vmdk_pread (image, model, size, 0, &error), "read", &error);
-  if (vmdk_begin_writing (image, &error) == -1) {
+  if (!can_change (&error)) {
     printf ("read-only: %s\n", error.message);
     vmdk_close (image);
     free (model);

@@ -162,9 +162,8 @@ check_failed (struct vmdk_image *image, struct vmdk_error *error)
 
   if (!atomic_load (&w->failed))
     return 0;
-  return error_set (error, VMDK_ERROR_IO, EIO,
-                    "%s: is not written any more, because data may have been "
-                    "lost: %s", top_link (image)->name, w->failure.message);
+  *error = w->failure;
+  return -1;
 }
 
 int
@@ -187,9 +186,7 @@ vmdk_begin_writing (struct vmdk_image *image, struct vmdk_error *error)
   return 0;
 }
 
-/* Change is over for good: what was acknowledged may be lost, and nothing
- * must be built on it.
- */
+/* Nothing is changed from now on. */
 static int
 fail (struct vmdk_image *image, const struct vmdk_error *reason)
 {
@@ -202,6 +199,18 @@ fail (struct vmdk_image *image, const struct vmdk_error *reason)
   }
   pthread_mutex_unlock (&w->flush_lock);
   return -1;
+}
+
+/* What was acknowledged may be lost, and nothing must be built on it. */
+static int
+fail_publishing (struct vmdk_image *image, const struct vmdk_error *reason)
+{
+  struct vmdk_error failure;
+
+  error_set (&failure, VMDK_ERROR_IO, EIO,
+             "%s: is not written any more, because data may have been lost: "
+             "%s", top_link (image)->name, reason->message);
+  return fail (image, &failure);
 }
 
 static int
@@ -245,7 +254,7 @@ publish (struct vmdk_image *image, struct vmdk_error *error)
   for (i = 0; i < link->nr_extents; ++i)
     if (link->extents[i]->alloc)
       alloc_done (link->extents[i]->alloc, r == 0);
-  return r == 0 ? 0 : fail (image, error);
+  return r == 0 ? 0 : fail_publishing (image, error);
 }
 
 /* Not inside an epoch. */
@@ -380,6 +389,26 @@ change_cid (struct vmdk_image *image, struct vmdk_error *error)
   return r;
 }
 
+/* Check all extents before the first change, so that an image that cannot
+ * be put right is not changed at all.
+ */
+static int
+begin_extents (struct vmdk_image *image, struct vmdk_error *error)
+{
+  const struct link *link = top_link (image);
+  size_t i;
+
+  for (i = 0; i < link->nr_extents; ++i)
+    if (link->extents[i]->alloc &&
+        alloc_begin (link->extents[i]->alloc, error) == -1) {
+      if (error->kind == VMDK_ERROR_CORRUPT ||
+          error->kind == VMDK_ERROR_UNSUPPORTED)
+        (void) fail (image, error);
+      return -1;
+    }
+  return 0;
+}
+
 /* Before each change. */
 static int
 start (struct vmdk_image *image, uint64_t count, uint64_t offset,
@@ -400,7 +429,9 @@ start (struct vmdk_image *image, uint64_t count, uint64_t offset,
     return 0;
   pthread_mutex_lock (&w->start_lock);
   if (!atomic_load (&w->started)) {
-    r = change_cid (image, error);
+    r = begin_extents (image, error);
+    if (r == 0)
+      r = change_cid (image, error);
     atomic_store (&w->started, r == 0);
   }
   pthread_mutex_unlock (&w->start_lock);
