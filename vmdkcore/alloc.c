@@ -535,14 +535,6 @@ wait_for_claim (struct alloc *a, uint64_t grain)
     pthread_cond_wait (&a->unclaimed, &a->lock);
 }
 
-static int
-no_grain (const struct alloc *a, struct vmdk_error *error)
-{
-  return error_set (error, VMDK_ERROR_UNSUPPORTED, EIO,
-                    "%s: the file ends before the extent does, so its last "
-                    "sectors cannot be written", a->g->io->name);
-}
-
 /* The longest run of grains at 'offset', of at most 'count' bytes, that
  * nobody is giving places to.  Locked.
  */
@@ -556,8 +548,6 @@ look_up (struct alloc *a, uint64_t offset, uint64_t count, uint64_t *code,
 
   if (begin (a, error) == -1)
     return -1;
-  if (grain >= a->layout.nr_grains)
-    return no_grain (a, error);
   wait_for_claim (a, grain);
   *n = min_u64 (div_up (offset % grain_size + count, grain_size),
                 a->layout.nr_grains - grain);

@@ -97,6 +97,10 @@ cowd_add_alloc (struct cowd *c, const struct cowd_header *h,
     c->g.extent.read_only = "it is a disk of the old Workstation format";
     return 0;
   }
+  if (grains_are_too_short (&c->g)) {
+    c->g.extent.read_only = GRAINS_TOO_SHORT;
+    return 0;
+  }
   c->g.extent.alloc =
     alloc_new (&c->g, layout, &cowd_kind, 0, h->unclean, error);
   return c->g.extent.alloc ? 0 : -1;

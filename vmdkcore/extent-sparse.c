@@ -88,6 +88,10 @@ sparse_add_alloc (struct sparse *s, const struct gtable_layout *layout,
     s->g.extent.read_only = "its grain tables have an unusual size";
     return 0;
   }
+  if (grains_are_too_short (&s->g)) {
+    s->g.extent.read_only = GRAINS_TOO_SHORT;
+    return 0;
+  }
   s->g.extent.alloc =
     alloc_new (&s->g, layout, s->h.flags & HOSTED_ZEROED_GRAINS ?
                &zeroed_kind : &sparse_kind,

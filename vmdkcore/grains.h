@@ -31,6 +31,18 @@ grains_file_sectors (const struct grains *g)
   return div_up (g->io->size, SECTOR_SIZE);
 }
 
+/* Why an extent cannot be written whose line in the descriptor is longer
+ * than what its header has, and whether that is so.
+ */
+#define GRAINS_TOO_SHORT "its header has less than the descriptor says"
+
+static inline bool
+grains_are_too_short (const struct grains *g)
+{
+  return g->extent.length >
+    div_up (g->capacity, g->grain_size) * g->extent.grain_size;
+}
+
 #define ZEROED_WARNING \
   "%s: grains are marked as zeroed though the header does not say that " \
   "they can be; they are read as zeroes"
