@@ -78,6 +78,8 @@ def measure_once(workload, name, raw, args):
     folder = os.path.join(args.folder, "write")
     os.mkdir(folder)
     vmdk, copy = create(folder, WRITES[workload].disk, raw, args.size)
+    # Pages that wait to be written are cheaper to change than others.
+    os.sync()
     server = servers.Server(command_for(name, vmdk, copy), name, args.folder)
     try:
         rate, count = write(workload, server.uri, raw, args.size,

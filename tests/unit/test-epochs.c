@@ -7,11 +7,13 @@
 
 #include <config.h>
 
+#include <sched.h>
+
 #include "unit.h"
 
 #include "epochs.h"
 
-#define NR_THREADS 8
+#define NR_THREADS 4
 #define NR_PLACES 16
 
 static struct epochs epochs;
@@ -34,6 +36,7 @@ use (void *arg)
       atomic_load (&place);
     atomic_fetch_sub (&users[p], 1);
     epochs_leave (&epochs, epoch);
+    sched_yield ();
   }
   return arg;
 }
@@ -51,7 +54,7 @@ test_wait (void **state)
   epochs_init (&epochs);
   for (i = 0; i < NR_THREADS; ++i)
     assert_int_equal (pthread_create (&threads[i], NULL, use, NULL), 0);
-  for (i = 0; i < 500; ++i) {
+  for (i = 0; i < 200; ++i) {
     const unsigned old = atomic_load (&place);
 
     atomic_store (&place, (old + 1) % NR_PLACES);

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Damaged disks that can be opened: each is served read-only and does not change,
+# or what is written is there and nothing else has changed.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+
+export PYTHONPATH=$srcdir PYTHONDONTWRITEBYTECODE=1
+
+failed=
+for kind in monolithicSparse vmfsSparse; do
+  for damage in $(damages open $kind); do
+    make_damaged "$damage" $kind --size=5M || continue
+    echo "$kind, $damage"
+    "$PYTHON" "$srcdir/write-damaged.py" || failed+=" $kind/$damage"
+  done
+done
+[ -z "$failed" ] || fail "not written well:$failed"

@@ -1,0 +1,387 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* recover.c: what is in order stays as it is, what a killed writer has left
+ * is put right, and what is damaged is refused and not changed.
+ */
+
+#include <config.h>
+
+#include <errno.h>
+#include <limits.h>
+
+#include "unit.h"
+
+#include "recover.h"
+
+/* A file in memory:
+ *
+ *      0  header          1  GD       2  RGD
+ *      4  GT 0, GT 1      8  RGT 0, RGT 1      16  grains, of 8 sectors
+ */
+#define ENTRIES 128
+#define NR_GRAINS 200           /* the second table is not full */
+#define GRAIN_SIZE 8
+#define FIRST_GRAIN 16
+#define GT(n) (4 + (n))
+#define RGT(n) (8 + (n))
+#define SECTORS (FIRST_GRAIN + (NR_GRAINS + 8) * GRAIN_SIZE)
+
+struct memory {
+  struct io io;
+  uint8_t data[(SECTORS + 64) * SECTOR_SIZE];
+  unsigned writes, syncs;
+  unsigned max_writes;          /* those that come later are lost */
+};
+
+static struct memory m;
+
+static int
+memory_pread (struct io *io, void *buf, size_t count, uint64_t offset,
+              struct vmdk_error *error)
+{
+  if (offset > io->size || count > io->size - offset)
+    return error_set (error, VMDK_ERROR_IO, EIO, "t.vmdk: end of file");
+  memcpy (buf, m.data + offset, count);
+  return 0;
+}
+
+static int
+memory_pwrite (struct io *io, const void *buf, size_t count,
+               uint64_t offset, struct vmdk_error *error)
+{
+  (void) error;
+  assert_true (offset + count <= sizeof m.data);
+  if (m.writes++ < m.max_writes)
+    memcpy (m.data + offset, buf, count);
+  if (io->size < offset + count)
+    io->size = offset + count;
+  return 0;
+}
+
+static int
+memory_sync (struct io *io, struct vmdk_error *error)
+{
+  (void) io;
+  (void) error;
+  m.syncs++;
+  return 0;
+}
+
+static const struct io_ops memory_ops = {
+  .pread = memory_pread,
+  .pwrite = memory_pwrite,
+  .sync = memory_sync,
+};
+
+static uint64_t
+decode_table (void *opaque, uint64_t table, uint64_t raw)
+{
+  (void) opaque;
+  (void) table;
+  return raw == 0 ? ENTRY_HOLE :
+    raw == 1 || raw >= m.io.size / SECTOR_SIZE ? ENTRY_BAD : raw;
+}
+
+static uint64_t
+decode_grain (void *opaque, uint64_t grain, uint64_t raw, bool *partial)
+{
+  (void) opaque;
+  (void) grain;
+  if (raw <= 1)
+    return raw;
+  *partial = raw + GRAIN_SIZE > m.io.size / SECTOR_SIZE;
+  return raw >= m.io.size / SECTOR_SIZE ? ENTRY_BAD : raw;
+}
+
+static struct gtable_layout
+layout (void)
+{
+  return (struct gtable_layout) {
+    .io = &m.io, .entry_size = 4, .entries_per_table = ENTRIES,
+    .nr_grains = NR_GRAINS, .grain_size = GRAIN_SIZE, .table_size = 1,
+    .directory = { 1, 2 }, .plain_from = 3,
+    .decode_table = decode_table, .decode_grain = decode_grain,
+  };
+}
+
+static uint8_t *
+entry (unsigned copy, unsigned grain)
+{
+  const unsigned table = grain / ENTRIES;
+
+  return m.data + (copy == 0 ? GT (table) : RGT (table)) * SECTOR_SIZE +
+    grain % ENTRIES * 4;
+}
+
+static void
+set_both (unsigned grain, uint32_t value)
+{
+  store_le32 (entry (0, grain), value);
+  store_le32 (entry (1, grain), value);
+}
+
+static uint32_t
+place (unsigned n)
+{
+  return FIRST_GRAIN + n * GRAIN_SIZE;
+}
+
+static int
+setup (void **state)
+{
+  unsigned i;
+
+  (void) state;
+  memset (&m, 0, sizeof m);
+  m.io.ops = &memory_ops;
+  m.io.name = (char *) "t.vmdk";
+  m.io.size = SECTORS * SECTOR_SIZE;
+  m.io.writable = true;
+  m.max_writes = UINT_MAX;
+  for (i = 0; i < 2; ++i) {
+    store_le32 (m.data + SECTOR_SIZE + 4 * i, GT (i));
+    store_le32 (m.data + 2 * SECTOR_SIZE + 4 * i, RGT (i));
+  }
+  for (i = 0; i < NR_GRAINS; i += 3)
+    set_both (i, place (NR_GRAINS - i));
+  return 0;
+}
+
+static struct recover_report report;
+static struct vmdk_error error;
+
+static int
+recover_in (uint64_t budget)
+{
+  const struct gtable_layout l = layout ();
+
+  m.writes = 0;
+  return recover_tables (&l, true, budget, &report, &error);
+}
+
+static int
+recover (void)
+{
+  return recover_in (1024 * 1024);
+}
+
+static void
+assert_refused (const char *piece)
+{
+  uint8_t *before = malloc (sizeof m.data);
+
+  assert_non_null (before);
+  memcpy (before, m.data, sizeof m.data);
+  assert_int_equal (recover (), -1);
+  assert_error (&error, VMDK_ERROR_CORRUPT, EIO, piece);
+  assert_int_equal (m.writes, 0);
+  assert_memory_equal (before, m.data, sizeof m.data);
+  free (before);
+}
+
+static void
+test_in_order (void **state)
+{
+  (void) state;
+  assert_int_equal (recover (), 0);
+  assert_int_equal (m.writes, 0);
+  assert_int_equal (report.nr_mended, 0);
+  assert_int_equal (report.nr_allocated, (NR_GRAINS + 2) / 3);
+  assert_int_equal (report.end, place (NR_GRAINS + 1));
+}
+
+/* Each pair that a killed writer can leave. */
+static void
+test_differing (void **state)
+{
+  static const struct { uint32_t a, b, both; } pairs[] = {
+    { 0, 1, 1 }, { 1, 0, 1 }, { 0, 9999, 9999 }, { 9999, 0, 9999 },
+    { 1, 9999, 9999 }, { 9999, 1, 9999 },
+  };
+  size_t i;
+
+  for (i = 0; i < ARRAY_LENGTH (pairs); ++i) {
+    const uint32_t p = place (3);
+
+    setup (state);
+    store_le32 (entry (0, 199), pairs[i].a == 9999 ? p : pairs[i].a);
+    store_le32 (entry (1, 199), pairs[i].b == 9999 ? p : pairs[i].b);
+    assert_int_equal (recover (), 0);
+    assert_int_equal (report.nr_mended, 1);
+    assert_int_equal (load_le32 (entry (0, 199)),
+                      pairs[i].both == 9999 ? p : pairs[i].both);
+    assert_int_equal (load_le32 (entry (1, 199)),
+                      load_le32 (entry (0, 199)));
+    assert_int_equal (recover (), 0);
+    assert_int_equal (m.writes, 0);
+  }
+}
+
+static void
+test_bad_copy (void **state)
+{
+  (void) state;
+  store_le32 (entry (0, 3), 0xfffff000);
+  store_le32 (entry (1, 6), SECTORS + 1000);
+  assert_int_equal (recover (), 0);
+  assert_int_equal (load_le32 (entry (0, 3)), load_le32 (entry (1, 3)));
+  assert_int_equal (load_le32 (entry (0, 6)), load_le32 (entry (1, 6)));
+}
+
+static void
+test_two_places (void **state)
+{
+  (void) state;
+  store_le32 (entry (1, 3), place (NR_GRAINS + 2));
+  assert_refused ("grain 3");
+}
+
+static void
+test_both_bad (void **state)
+{
+  (void) state;
+  set_both (5, 0xfffff000);
+  assert_refused ("grain 5");
+}
+
+/* Also in part, and in a window of its own. */
+static void
+test_overlaps (void **state)
+{
+  (void) state;
+  set_both (1, place (NR_GRAINS));
+  assert_refused ("overlaps");
+  setup (state);
+  set_both (1, place (NR_GRAINS) - 3);
+  assert_refused ("overlaps");
+  setup (state);
+  set_both (1, place (NR_GRAINS) - 3);
+  assert_int_equal (recover_in (1), -1);
+  setup (state);
+  set_both (1, GT (1));
+  assert_refused ("overlaps");
+  setup (state);
+  store_le32 (m.data + 2 * SECTOR_SIZE, GT (0));
+  assert_refused ("overlaps");
+}
+
+static void
+test_directories (void **state)
+{
+  (void) state;
+  store_le32 (m.data + SECTOR_SIZE, 1);
+  store_le32 (m.data + 2 * SECTOR_SIZE, 1);
+  assert_refused ("grain table 0");
+  setup (state);
+  store_le32 (m.data + SECTOR_SIZE, 0);
+  store_le32 (m.data + 2 * SECTOR_SIZE, 1);
+  assert_refused ("grain table 0");
+}
+
+/* A table that only one directory names gets its twin at the end. */
+static void
+test_missing_table (void **state)
+{
+  unsigned copy;
+
+  for (copy = 0; copy < 2; ++copy) {
+    uint8_t *directory = m.data + (1 + copy) * SECTOR_SIZE;
+    uint32_t made;
+
+    setup (state);
+    store_le32 (directory + 4, 0);
+    assert_int_equal (recover (), 0);
+    made = load_le32 (directory + 4);
+    assert_int_equal (made, SECTORS);
+    assert_memory_equal (m.data + made * SECTOR_SIZE,
+                         m.data + (copy ? GT (1) : RGT (1)) * SECTOR_SIZE,
+                         (NR_GRAINS - ENTRIES) * 4);
+    assert_int_equal (report.end, SECTORS + 1);
+    assert_int_equal (recover (), 0);
+    assert_int_equal (m.writes, 0);
+  }
+}
+
+/* What is behind the last grain belongs to nobody. */
+static void
+test_behind_last (void **state)
+{
+  (void) state;
+  store_le32 (m.data + GT (1) * SECTOR_SIZE + 127 * 4, 0xdeadbeef);
+  assert_int_equal (recover (), 0);
+  assert_int_equal (m.writes, 0);
+  store_le32 (entry (1, NR_GRAINS - 1), place (3));
+  assert_int_equal (recover (), 0);
+  assert_int_equal (load_le32 (m.data + GT (1) * SECTOR_SIZE + 127 * 4),
+                    0xdeadbeef);
+}
+
+/* Whichever writes of a repair are lost, the next one ends the same. */
+static void
+test_interrupted (void **state)
+{
+  uint64_t random = 7;
+  unsigned round, i;
+
+  for (round = 0; round < 300; ++round) {
+    uint8_t whole[6 * SECTOR_SIZE];
+    uint64_t was = random;
+
+    setup (state);
+    for (i = 1; i < NR_GRAINS; i += 3)
+      if (next_random (&random) % 2)
+        store_le32 (entry ((unsigned) (next_random (&random) % 2), i),
+                    next_random (&random) % 4 ? place (NR_GRAINS - i) : 1);
+    assert_int_equal (recover (), 0);
+    memcpy (whole, m.data + GT (0) * SECTOR_SIZE, sizeof whole);
+    assert_memory_equal (m.data + GT (0) * SECTOR_SIZE,
+                         m.data + RGT (0) * SECTOR_SIZE, 2 * SECTOR_SIZE);
+
+    random = was;
+    setup (state);
+    for (i = 1; i < NR_GRAINS; i += 3)
+      if (next_random (&random) % 2)
+        store_le32 (entry ((unsigned) (next_random (&random) % 2), i),
+                    next_random (&random) % 4 ? place (NR_GRAINS - i) : 1);
+    m.max_writes = round % 4;
+    assert_int_equal (recover (), 0);
+    m.max_writes = UINT_MAX;
+    assert_int_equal (recover (), 0);
+    assert_memory_equal (whole, m.data + GT (0) * SECTOR_SIZE,
+                         sizeof whole);
+  }
+}
+
+static void
+test_unusual (void **state)
+{
+  struct gtable_layout l = layout ();
+
+  (void) state;
+  l.entries_per_table = 16;
+  assert_int_equal (recover_tables (&l, true, 4096, &report, &error), -1);
+  assert_error (&error, VMDK_ERROR_UNSUPPORTED, ENOTSUP, "16 entries");
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup (test_in_order, setup),
+    cmocka_unit_test_setup (test_differing, setup),
+    cmocka_unit_test_setup (test_bad_copy, setup),
+    cmocka_unit_test_setup (test_two_places, setup),
+    cmocka_unit_test_setup (test_both_bad, setup),
+    cmocka_unit_test_setup (test_overlaps, setup),
+    cmocka_unit_test_setup (test_directories, setup),
+    cmocka_unit_test_setup (test_missing_table, setup),
+    cmocka_unit_test_setup (test_behind_last, setup),
+    cmocka_unit_test_setup (test_interrupted, setup),
+    cmocka_unit_test_setup (test_unusual, setup),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
