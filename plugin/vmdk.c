@@ -128,7 +128,8 @@ remove_writer (void)
   struct vmdk_error error;
 
   pthread_mutex_lock (&writers_lock);
-  if (--nr_writers == 0 && vmdk_end_writing (image, &error) == -1)
+  if (--nr_writers == 0 && can_write &&
+      vmdk_end_writing (image, &error) == -1)
     nbdkit_error ("%s", error.message);
   pthread_mutex_unlock (&writers_lock);
 }

@@ -135,7 +135,8 @@ begin (struct alloc *a, struct vmdk_error *error)
 
   if (a->begun)
     return 0;
-  if (recover_tables (&a->layout, true, CHECK_BUDGET, &report, error) == -1)
+  if (recover_tables (&a->layout, a->unclean, true, CHECK_BUDGET, &report,
+                      error) == -1)
     return -1;
   if (report.nr_mended > 0)
     logger_warn (a->g->logger, "%s: was not closed cleanly by its last writer; "

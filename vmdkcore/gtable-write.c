@@ -47,10 +47,6 @@ gtable_find_changed (struct gtable *gt, struct table_key *key)
   if (!c)
     return NULL;
 
-  /* The version first: a page that leaves between this and the look at the
-   * pages makes it an old one.
-   */
-  version = atomic_load (version_of (c, key));
   if (atomic_load (&c->nr) > 0) {
     pthread_mutex_lock (&c->lock);
     page = *find (c, key);
@@ -58,6 +54,11 @@ gtable_find_changed (struct gtable *gt, struct table_key *key)
       table_page_get (page);
     pthread_mutex_unlock (&c->lock);
   }
+
+  /* Not before: a page that has gone to the file between the two must not
+   * be found in the cache as it was.  Nor later than the file is read.
+   */
+  version = atomic_load (version_of (c, key));
   key->level |= version << LEVEL_BITS;
   return page;
 }

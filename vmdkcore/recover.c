@@ -6,11 +6,11 @@
 /* The file is gone over twice, or more often if it is large: first only to
  * look.
  *
- * Where the copies differ, a writer was killed between two syncs.  One that
- * keeps the invariants of alloc.h lets an entry go from or to "no place"
- * only, so both answers are right, and the place is taken, since the grain
- * is whole.  The repair writes the answer to both copies in place; whatever
- * part of that reaches the disk, the next look comes to the same answer.
+ * A writer that keeps the invariants of alloc.h lets an entry go from or to
+ * "no place" only, so where it was killed between two syncs and the copies
+ * differ, both answers are right.  The repair writes the answer to both
+ * copies in place; whatever part of that reaches the disk, the next look
+ * comes to the same answer.
  */
 
 #include <config.h>
@@ -54,6 +54,7 @@ struct check {
   size_t table_bytes;
   uint32_t *merged;             /* the entries of a table */
   struct recover_report *report;
+  bool interrupted;             /* was the last writer? */
   bool differs;                 /* do the copies, in anything? */
 
   /* One bit for each sector that is in use, from 'window' on. */
@@ -196,7 +197,7 @@ decode (const struct check *c, const uint8_t *raw, uint64_t grain,
  * itself.  Returns BAD_TABLE if that is impossible.
  */
 static uint32_t
-decide (uint32_t a, uint32_t b)
+decide (const struct check *c, uint32_t a, uint32_t b)
 {
   if (a == b || b == BAD_TABLE)
     return a;
@@ -204,6 +205,8 @@ decide (uint32_t a, uint32_t b)
     return b;
   if (entry_is_place (a) && entry_is_place (b))
     return BAD_TABLE;
+  if (c->interrupted)
+    return a;
   return a > b ? a : b;         /* a place, or else ENTRY_ZERO */
 }
 
@@ -229,7 +232,7 @@ merge_table (struct check *c, uint64_t table, const uint8_t *raw[2],
     if (!same || a == BAD_TABLE) {
       const uint32_t b = decode (c, raw[1], first + i, i);
 
-      code = decide (a, b);
+      code = decide (c, a, b);
       *differs |= a != b;
     }
     if (code == BAD_TABLE)
@@ -435,11 +438,14 @@ check_layout (struct check *c)
 }
 
 int
-recover_tables (const struct gtable_layout *layout, bool repair,
-                uint64_t budget, struct recover_report *report,
+recover_tables (const struct gtable_layout *layout, bool interrupted,
+                bool repair, uint64_t budget, struct recover_report *report,
                 struct vmdk_error *error)
 {
-  struct check c = { .l = layout, .error = error, .report = report };
+  struct check c = {
+    .l = layout, .error = error, .report = report,
+    .interrupted = interrupted,
+  };
   unsigned k;
   int r;
 

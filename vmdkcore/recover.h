@@ -22,14 +22,17 @@ struct recover_report {
  * valid, no two things in the file overlap, and both copies, if there are
  * two, say the same.  If they do not, and 'repair' is set, what they must
  * say is written to both; see Virtual Disk Format 5.0, "Grain Directories
- * and Grain Tables".  Nothing is written unless everything can be put
+ * and Grain Tables".  Where only one of them has a grain, that is what a
+ * writer has left which was 'interrupted', and the primary counts, as it
+ * does for readers; otherwise something has been lost, and the grain
+ * counts.  Nothing is written unless everything can be put
  * right; then it is durable when this returns.  'budget' (bytes) bounds the
  * memory.  Fails with VMDK_ERROR_CORRUPT, or VMDK_ERROR_UNSUPPORTED for
  * tables that nobody makes, if the file must not be written.  The file must
  * not be changed by another thread meanwhile.
  */
-extern int recover_tables (const struct gtable_layout *layout, bool repair,
-                           uint64_t budget, struct recover_report *report,
+extern int recover_tables (const struct gtable_layout *layout,
+                           bool interrupted, bool repair, uint64_t budget, struct recover_report *report,
                            struct vmdk_error *error);
 
 #endif /* VMDK_RECOVER_H */

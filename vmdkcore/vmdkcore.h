@@ -168,8 +168,8 @@ extern int vmdk_begin_writing (struct vmdk_image *image,
 
 /* Make all changes durable, mark the image as cleanly closed and let other
  * programs use it again.  No change may be running.  vmdk_close does the
- * same, but cannot say how it went.  Nothing happens unless
- * vmdk_begin_writing has succeeded before.
+ * same, but cannot say how it went.  Without vmdk_begin_writing nothing
+ * happens, and what has gone wrong before is said again.
  */
 extern int vmdk_end_writing (struct vmdk_image *image,
                              struct vmdk_error *error);

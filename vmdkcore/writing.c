@@ -140,21 +140,6 @@ check_writable (const struct vmdk_image *image, struct vmdk_error *error)
   return 0;
 }
 
-/* Put right what was not closed cleanly. */
-static int
-recover_extents (const struct link *link, struct vmdk_error *error)
-{
-  size_t i;
-
-  for (i = 0; i < link->nr_extents; ++i) {
-    struct alloc *a = link->extents[i]->alloc;
-
-    if (a && alloc_is_unclean (a) && alloc_begin (a, error) == -1)
-      return -1;
-  }
-  return 0;
-}
-
 static int
 check_failed (struct vmdk_image *image, struct vmdk_error *error)
 {
@@ -164,26 +149,6 @@ check_failed (struct vmdk_image *image, struct vmdk_error *error)
     return 0;
   *error = w->failure;
   return -1;
-}
-
-int
-vmdk_begin_writing (struct vmdk_image *image, struct vmdk_error *error)
-{
-  struct writing *w = &image->writing;
-  struct vmdk_error ignored;
-
-  if (w->begun)
-    return 0;
-  if (check_failed (image, error) == -1 ||
-      check_writable (image, error) == -1 ||
-      lock_files (top_link (image), IO_LOCK_WRITE, error) == -1)
-    return -1;
-  if (recover_extents (top_link (image), error) == -1) {
-    (void) lock_files (top_link (image), IO_LOCK_READ, &ignored);
-    return -1;
-  }
-  w->begun = true;
-  return 0;
 }
 
 /* Nothing is changed from now on. */
@@ -211,6 +176,73 @@ fail_publishing (struct vmdk_image *image, const struct vmdk_error *reason)
              "%s: is not written any more, because data may have been lost: "
              "%s", top_link (image)->name, reason->message);
   return fail (image, &failure);
+}
+
+/* Check an extent and put it right.  What has failed once is not tried
+ * again: after a failed sync the second attempt would find all in order in
+ * the page cache.
+ */
+static int
+begin_extent (struct vmdk_image *image, struct alloc *a,
+              struct vmdk_error *error)
+{
+  if (alloc_begin (a, error) == 0)
+    return 0;
+  return error->kind == VMDK_ERROR_NOMEM ? -1 : fail (image, error);
+}
+
+/* Put right what was not closed cleanly. */
+static int
+recover_extents (struct vmdk_image *image, struct vmdk_error *error)
+{
+  const struct link *link = top_link (image);
+  size_t i;
+
+  for (i = 0; i < link->nr_extents; ++i) {
+    struct alloc *a = link->extents[i]->alloc;
+
+    if (a && alloc_is_unclean (a) && begin_extent (image, a, error) == -1)
+      return -1;
+  }
+  return 0;
+}
+
+/* Check all extents before the first change, so that an image that cannot
+ * be put right is not changed at all.
+ */
+static int
+begin_extents (struct vmdk_image *image, struct vmdk_error *error)
+{
+  const struct link *link = top_link (image);
+  size_t i;
+
+  for (i = 0; i < link->nr_extents; ++i) {
+    struct alloc *a = link->extents[i]->alloc;
+
+    if (a && begin_extent (image, a, error) == -1)
+      return -1;
+  }
+  return 0;
+}
+
+int
+vmdk_begin_writing (struct vmdk_image *image, struct vmdk_error *error)
+{
+  struct writing *w = &image->writing;
+  struct vmdk_error ignored;
+
+  if (w->begun)
+    return 0;
+  if (check_failed (image, error) == -1 ||
+      check_writable (image, error) == -1 ||
+      lock_files (top_link (image), IO_LOCK_WRITE, error) == -1)
+    return -1;
+  if (recover_extents (image, error) == -1) {
+    (void) lock_files (top_link (image), IO_LOCK_READ, &ignored);
+    return -1;
+  }
+  w->begun = true;
+  return 0;
 }
 
 static int
@@ -291,7 +323,8 @@ flush (struct vmdk_image *image, struct vmdk_error *error)
 int
 vmdk_flush (struct vmdk_image *image, struct vmdk_error *error)
 {
-  return image->writing.begun ? flush (image, error) : 0;
+  return image->writing.begun ? flush (image, error) :
+    check_failed (image, error);
 }
 
 int
@@ -304,11 +337,13 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   int r;
 
   if (!w->begun)
-    return 0;
+    return check_failed (image, error);
   r = flush (image, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_end (link->extents[i]->alloc, error);
+  if (r == -1 && !atomic_load (&w->failed))
+    (void) fail_publishing (image, error);
   atomic_store (&w->started, false);
   w->begun = false;
   (void) lock_files (link, IO_LOCK_READ, &ignored);
@@ -377,36 +412,20 @@ change_cid (struct vmdk_image *image, struct vmdk_error *error)
       descriptor_edit (text, len, room, &change, &edited, &edited_len,
                        error) == 0 &&
       write_difference (io, offset, text, len, edited, edited_len,
-                        error) == 0 &&
-      io_sync (io, error) == 0) {
+                        error) == 0) {
     link->cid = change.cid;
-    r = 0;
+    /* Not io_sync, for which a sync of another thread that is still going
+     * on would be enough.
+     */
+    r = io->ops->sync (io, error);
+    if (r == -1)
+      (void) fail_publishing (image, error);
   }
   else
     error_prefix (error, "%s", link->name);
   free (edited);
   free (text);
   return r;
-}
-
-/* Check all extents before the first change, so that an image that cannot
- * be put right is not changed at all.
- */
-static int
-begin_extents (struct vmdk_image *image, struct vmdk_error *error)
-{
-  const struct link *link = top_link (image);
-  size_t i;
-
-  for (i = 0; i < link->nr_extents; ++i)
-    if (link->extents[i]->alloc &&
-        alloc_begin (link->extents[i]->alloc, error) == -1) {
-      if (error->kind == VMDK_ERROR_CORRUPT ||
-          error->kind == VMDK_ERROR_UNSUPPORTED)
-        (void) fail (image, error);
-      return -1;
-    }
-  return 0;
 }
 
 /* Before each change. */

@@ -129,6 +129,8 @@ place (unsigned n)
   return FIRST_GRAIN + n * GRAIN_SIZE;
 }
 
+static bool interrupted;
+
 static int
 setup (void **state)
 {
@@ -141,6 +143,7 @@ setup (void **state)
   m.io.size = SECTORS * SECTOR_SIZE;
   m.io.writable = true;
   m.max_writes = UINT_MAX;
+  interrupted = false;
   for (i = 0; i < 2; ++i) {
     store_le32 (m.data + SECTOR_SIZE + 4 * i, GT (i));
     store_le32 (m.data + 2 * SECTOR_SIZE + 4 * i, RGT (i));
@@ -159,7 +162,7 @@ recover_in (uint64_t budget)
   const struct gtable_layout l = layout ();
 
   m.writes = 0;
-  return recover_tables (&l, true, budget, &report, &error);
+  return recover_tables (&l, interrupted, true, budget, &report, &error);
 }
 
 static int
@@ -218,6 +221,19 @@ test_differing (void **state)
     assert_int_equal (recover (), 0);
     assert_int_equal (m.writes, 0);
   }
+}
+
+/* What a reader saw stays so. */
+static void
+test_interrupted_writer (void **state)
+{
+  (void) state;
+  interrupted = true;
+  store_le32 (entry (0, 199), place (3));
+  store_le32 (entry (1, 196), place (4));
+  assert_int_equal (recover (), 0);
+  assert_int_equal (load_le32 (entry (1, 199)), place (3));
+  assert_int_equal (load_le32 (entry (1, 196)), 0);
 }
 
 static void
@@ -362,7 +378,8 @@ test_unusual (void **state)
 
   (void) state;
   l.entries_per_table = 16;
-  assert_int_equal (recover_tables (&l, true, 4096, &report, &error), -1);
+  assert_int_equal (recover_tables (&l, false, true, 4096, &report,
+                                    &error), -1);
   assert_error (&error, VMDK_ERROR_UNSUPPORTED, ENOTSUP, "16 entries");
 }
 
@@ -372,6 +389,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup (test_in_order, setup),
     cmocka_unit_test_setup (test_differing, setup),
+    cmocka_unit_test_setup (test_interrupted_writer, setup),
     cmocka_unit_test_setup (test_bad_copy, setup),
     cmocka_unit_test_setup (test_two_places, setup),
     cmocka_unit_test_setup (test_both_bad, setup),
