@@ -190,16 +190,21 @@ reserve_copies (struct gtable *gt, const struct table_page *page,
   return 0;
 }
 
-/* Is the page among those that were changed? */
+/* Is the page among those that were changed?  If so it stays there: it
+ * counts as changed once more, lest what has just been published makes it
+ * leave before its turn.
+ */
 static bool
-is_changed (struct changed_pages *c, const struct table_key *key)
+keep_changed (struct changed_pages *c, const struct table_key *key)
 {
-  bool r;
+  struct table_page *page;
 
   pthread_mutex_lock (&c->lock);
-  r = *find (c, key) != NULL;
+  page = *find (c, key);
+  if (page)
+    page->changed = true;
   pthread_mutex_unlock (&c->lock);
-  return r;
+  return page != NULL;
 }
 
 /* Make sure that a page, which the caller has read, is among those that
@@ -215,7 +220,7 @@ add_page (struct gtable *gt, unsigned level, uint64_t index,
   };
   struct table_page *copy, **p;
 
-  if (is_changed (c, &key))
+  if (keep_changed (c, &key))
     return 0;
   if (page->transient)
     return error_set (error, VMDK_ERROR_IO, EIO,
@@ -225,7 +230,7 @@ add_page (struct gtable *gt, unsigned level, uint64_t index,
   if (!copy)
     return error_nomem (error);
   copy->key = key;
-  copy->changed = false;
+  copy->changed = true;
   if (reserve_copies (gt, copy, error) == -1) {
     table_page_put (copy);
     return -1;
