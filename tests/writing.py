@@ -71,7 +71,9 @@ class Server:
     def stop(self):
         """End it as a user would: nothing must be lost."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0, self.messages()
+        # 119 is a report of a sanitizer, which functions.sh judges: nbdkit
+        # itself may leak a connection.
+        assert self.process.wait(60) in (0, 119), self.messages()
 
     def kill(self):
         """End it as a crash would."""
