@@ -3,128 +3,41 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* The file is gone over twice, or more often if it is large: first only to
- * look.
+/* The tables are gone over once to check and compare them, once more for
+ * each further window of the file that the bits for its sectors are too few
+ * for, and, where something is to be put right, at last to write it.
  *
  * A writer that keeps the invariants of alloc.h lets an entry go from or to
  * "no place" only, so where it was killed between two syncs and the copies
- * differ, both answers are right.  The repair writes the answer to both
- * copies in place; whatever part of that reaches the disk, the next look
- * comes to the same answer.
+ * differ, both answers are right.
+ *
+ * A power cut during the repair leaves something that the next one puts
+ * right in the same way, because each answer is one of the two that stand
+ * in the file: whichever of the two writes has reached the disk, there is
+ * either the pair that there was or twice the answer.  A table that is made
+ * anew lies where nothing was, and is synced before a directory names it;
+ * otherwise it is lost, and is made again.
  */
 
 #include <config.h>
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
-#include "recover.h"
+#include "recover-tables.h"
 
 /* Tables of fewer entries are not made, and would take long. */
 #define MIN_ENTRIES 128
-#define MAX_ENTRIES 65536
 
 /* Enough for 2 TiB in grains of a sector. */
 #define MAX_TABLES (4 * 1024 * 1024)
 
-/* So much is read at once, since tables often follow each other. */
-#define READ_SIZE (256 * 1024)
-
-/* A copy of the directory and what is being read of its tables. */
-struct copy {
-  uint64_t directory;           /* sector */
-  uint32_t *tables;             /* codes: sectors; BAD_TABLE */
-  uint8_t *buf;
-  uint64_t buf_start, buf_end;  /* bytes of the file */
-};
-
-#define BAD_TABLE UINT32_MAX
-
-struct check {
-  const struct gtable_layout *l;
-  struct vmdk_error *error;
-  struct copy copies[2];        /* the primary first */
-  unsigned nr_copies;
-  uint64_t nr_tables;
-  size_t table_bytes;
-  uint32_t *merged;             /* the entries of a table */
-  struct recover_report *report;
-  bool interrupted;             /* was the last writer? */
-  bool differs;                 /* do the copies, in anything? */
-
-  /* One bit for each sector that is in use, from 'window' on. */
-  uint64_t *bits;
-  uint64_t window, window_size; /* sectors */
-};
-
-static int __attribute__ ((format (printf, 2, 3)))
-damaged (const struct check *c, const char *fmt, ...)
-{
-  va_list args;
-  char reason[256];
-
-  va_start (args, fmt);
-  vsnprintf (reason, sizeof reason, fmt, args);
-  va_end (args);
-  return error_set (c->error, VMDK_ERROR_CORRUPT, EIO,
-                    "%s: is damaged, and is not written: %s",
-                    c->l->io->name, reason);
-}
-
-/* Note that sectors are in use, in this window; nothing else may use them.
- */
-static int
-claim (struct check *c, const char *what, uint64_t number, uint64_t sector,
-       uint64_t n)
-{
-  uint64_t s = max_u64 (sector, c->window);
-  const uint64_t end = min_u64 (sector + n, c->window + c->window_size);
-
-  c->report->end = max_u64 (c->report->end, sector + n);
-  while (s < end) {
-    const uint64_t bit = s - c->window;
-    const uint64_t in_word = bit % 64;
-    const uint64_t count = min_u64 (64 - in_word, end - s);
-    const uint64_t mask =
-      (count == 64 ? UINT64_MAX : (UINT64_C (1) << count) - 1) << in_word;
-
-    if (c->bits[bit / 64] & mask)
-      return damaged (c, "%s %" PRIu64 " at sector %" PRIu64 " overlaps "
-                      "something else", what, number, sector);
-    c->bits[bit / 64] |= mask;
-    s += count;
-  }
-  return 0;
-}
-
-static int
-load_directory (struct check *c, struct copy *copy)
-{
-  uint8_t *raw = malloc (c->nr_tables * 4);
-  uint64_t i;
-  int r = -1;
-
-  copy->tables = malloc (c->nr_tables * sizeof *copy->tables);
-  copy->buf = malloc (READ_SIZE);
-  if (!raw || !copy->tables || !copy->buf)
-    error_nomem (c->error);
-  else
-    r = io_pread (c->l->io, raw, c->nr_tables * 4,
-                  copy->directory * SECTOR_SIZE, c->error);
-  for (i = 0; r == 0 && i < c->nr_tables; ++i) {
-    const uint64_t code =
-      c->l->decode_table (c->l->opaque, i, load_le32 (raw + 4 * i));
-
-    copy->tables[i] = code == ENTRY_BAD ? BAD_TABLE : (uint32_t) code;
-  }
-  free (raw);
-  return r;
-}
+/* The tables are read so often, at most. */
+#define MAX_WINDOWS 4096
+#define MIN_WINDOW_BYTES 4096
 
 /* Every table must be there in one copy, or in none. */
 static int
@@ -133,274 +46,279 @@ check_directories (struct check *c)
   uint64_t i;
 
   for (i = 0; i < c->nr_tables; ++i) {
-    const uint32_t a = c->copies[0].tables[i];
-    const uint32_t b = c->nr_copies == 2 ? c->copies[1].tables[i] : a;
+    const struct table *t = &c->tables[i];
+    const bool a = has_table (t, 0);
+    const bool b = c->nr_copies == 2 ? has_table (t, 1) : a;
 
-    if (a == BAD_TABLE && (b == BAD_TABLE || b == ENTRY_HOLE))
-      return damaged (c, "the directory does not say where grain table %"
-                      PRIu64 " is", i);
-    if (b == BAD_TABLE && a == ENTRY_HOLE)
-      return damaged (c, "the redundant directory does not say where grain "
-                      "table %" PRIu64 " is", i);
+    if (!a && !b && (t->at[0] == BAD_ENTRY || t->at[1] == BAD_ENTRY))
+      return recover_damaged (c, "no directory says where grain table %"
+                              PRIu64 " is", i);
+    c->nr_missing += a != b;
   }
+  c->report->nr_differing += c->nr_missing;
   return 0;
 }
 
-static bool
-has_table (const struct copy *copy, uint64_t table)
-{
-  return copy->tables[table] != ENTRY_HOLE &&
-    copy->tables[table] != BAD_TABLE;
-}
-
-/* The raw entries of a table, or NULL if there is none or it cannot be
- * read.
- */
-static const uint8_t *
-read_table (const struct check *c, struct copy *copy, uint64_t table)
-{
-  const uint64_t start = copy->tables[table] * UINT64_C (512);
-  struct vmdk_error ignored;
-  size_t size;
-
-  if (!has_table (copy, table))
-    return NULL;
-  if (start >= copy->buf_start && start + c->table_bytes <= copy->buf_end)
-    return copy->buf + (start - copy->buf_start);
-  copy->buf_start = copy->buf_end = start;
-  size = (size_t) min_u64 (READ_SIZE, c->l->io->size - start);
-  if (io_pread (c->l->io, copy->buf, size, start, &ignored) == -1) {
-    size = c->table_bytes;
-    if (start + size > c->l->io->size ||
-        io_pread (c->l->io, copy->buf, size, start, &ignored) == -1)
-      return NULL;
-  }
-  copy->buf_end = start + size;
-  return size >= c->table_bytes ? copy->buf : NULL;
-}
-
-static uint32_t
-decode (const struct check *c, const uint8_t *raw, uint64_t grain,
-        uint64_t i)
-{
-  bool partial = false;
-  uint64_t code;
-
-  if (!raw)
-    return BAD_TABLE;
-  code = c->l->decode_grain (c->l->opaque, grain, load_le32 (raw + 4 * i),
-                             &partial);
-  return code == ENTRY_BAD || partial ? BAD_TABLE : (uint32_t) code;
-}
-
-/* Decide on an entry that is not the same in both copies, or not good in
- * itself.  Returns BAD_TABLE if that is impossible.
- */
-static uint32_t
-decide (const struct check *c, uint32_t a, uint32_t b)
-{
-  if (a == b || b == BAD_TABLE)
-    return a;
-  if (a == BAD_TABLE)
-    return b;
-  if (entry_is_place (a) && entry_is_place (b))
-    return BAD_TABLE;
-  if (c->interrupted)
-    return a;
-  return a > b ? a : b;         /* a place, or else ENTRY_ZERO */
-}
-
-/* Put what a table must say into 'merged'.  *differs is set if a copy says
- * something else.
- */
-static int
-merge_table (struct check *c, uint64_t table, const uint8_t *raw[2],
-             bool *differs)
-{
-  const uint64_t first = table * c->l->entries_per_table;
-  const uint64_t n =
-    min_u64 (c->l->entries_per_table, c->l->nr_grains - first);
-  const bool same = raw[0] && raw[1] &&
-    (raw[0] == raw[1] || memcmp (raw[0], raw[1], (size_t) n * 4) == 0);
-  uint64_t i;
-
-  *differs = false;
-  for (i = 0; i < n; ++i) {
-    const uint32_t a = decode (c, raw[0], first + i, i);
-    uint32_t code = a;
-
-    if (!same || a == BAD_TABLE) {
-      const uint32_t b = decode (c, raw[1], first + i, i);
-
-      code = decide (c, a, b);
-      *differs |= a != b;
-    }
-    if (code == BAD_TABLE)
-      return damaged (c, "the entry of grain %" PRIu64 " is bad, or the two "
-                      "copies name different places", first + i);
-    c->merged[i] = code;
-  }
-  return 0;
-}
-
-/* Read both copies of a table; of one that is not there the other counts
- * twice.
- */
+/* Note what a table is like that was merged the first time. */
 static void
-read_copies (struct check *c, uint64_t table, const uint8_t *raw[2])
+note_table (struct check *c, struct table *t)
 {
-  raw[0] = read_table (c, &c->copies[0], table);
-  raw[1] = c->nr_copies == 2 ? read_table (c, &c->copies[1], table) : NULL;
-  if (c->nr_copies == 1 || !has_table (&c->copies[1], table))
-    raw[1] = raw[0];
-  else if (!has_table (&c->copies[0], table))
-    raw[0] = raw[1];
+  t->state |= CHECKED;
+  if (c->differing > 0)
+    t->state |= DIFFERS;
+  t->low = (uint16_t) (c->low / STEP);
+  t->high = (uint16_t) min_u64 (c->high / STEP, UINT16_MAX);
+  c->report->nr_differing += c->differing;
+  c->report->nr_allocated += c->allocated;
+  c->report->end = max_u64 (c->report->end, c->high);
+}
+
+static void
+describe (const struct user *u, char *text, size_t size)
+{
+  const char *redundant = u->copy == 1 ? "redundant " : "";
+
+  switch (u->kind) {
+  case DIRECTORY:
+    snprintf (text, size, "the %sgrain directory at sector %" PRIu64,
+              redundant, u->sector);
+    break;
+  case TABLE:
+  case GRAIN:
+    snprintf (text, size, "%sgrain %s%" PRIu64 " at sector %" PRIu64,
+              redundant, u->kind == TABLE ? "table " : "", u->number,
+              u->sector);
+    break;
+  default:
+    snprintf (text, size, "something else");
+    break;
+  }
+}
+
+static int visit_all (struct check *c);
+
+/* A sector that 'user' wants is in use.  By whom, says another look. */
+static int
+overlapping (struct check *c, const struct user *user, uint64_t sector)
+{
+  char text[2][80];
+
+  c->searching = true;
+  c->window = sector;
+  c->window_end = sector + 1;
+  visit_all (c);
+  describe (user, text[0], sizeof text[0]);
+  describe (&c->found, text[1], sizeof text[1]);
+  return recover_damaged (c, "%s overlaps %s", text[0], text[1]);
+}
+
+/* Take sectors, in this window, which nothing else may use. */
+static int
+take (struct check *c, enum user_kind kind, unsigned copy, uint64_t number,
+      uint64_t sector, uint64_t n)
+{
+  const uint64_t end = min_u64 (sector + n, c->window_end);
+  const struct user user = { kind, copy, number, sector };
+  uint64_t s = max_u64 (sector, c->window);
+
+  if (s < end && c->searching) {
+    c->found = user;
+    return -1;
+  }
+  while (s < end) {
+    const uint64_t bit = s - c->window;
+    const uint64_t in_word = bit % 64;
+    const uint64_t count = min_u64 (64 - in_word, end - s);
+    const uint64_t mask = UINT64_MAX >> (64 - count) << in_word;
+    const uint64_t taken = c->bits[bit / 64] & mask;
+
+    if (taken)
+      return overlapping (c, &user, s - in_word +
+                          (uint64_t) __builtin_ctzll (taken));
+    c->bits[bit / 64] |= mask;
+    s += count;
+  }
+  return 0;
+}
+
+/* Can grains of a table be in the window?  Yes, if it is not known. */
+static bool
+meets_window (const struct check *c, const struct table *t)
+{
+  return !(t->state & CHECKED) ||
+    (t->low * STEP < c->window_end &&
+     (t->high == UINT16_MAX ||
+      (t->high + 1) * STEP > c->window));
 }
 
 static int
-claim_table (struct check *c, uint64_t table)
+visit_table (struct check *c, uint64_t number)
 {
-  const uint64_t first = table * c->l->entries_per_table;
-  const uint64_t n =
-    min_u64 (c->l->entries_per_table, c->l->nr_grains - first);
+  const uint64_t first = number * c->l->entries_per_table;
+  const uint64_t n = nr_entries (c, number);
+  struct table *t = &c->tables[number];
   const uint8_t *raw[2];
-  bool differs;
+  bool exists = false;
   uint64_t i;
   unsigned k;
 
   for (k = 0; k < c->nr_copies; ++k)
-    if (has_table (&c->copies[k], table) &&
-        claim (c, "grain table", table, c->copies[k].tables[table],
-               c->l->table_size) == -1)
-      return -1;
-  read_copies (c, table, raw);
-  if (merge_table (c, table, raw, &differs) == -1)
-    return -1;
-  for (k = 0; k < c->nr_copies; ++k)
-    differs |= !has_table (&c->copies[k], table);
-  c->differs |= differs;
-  for (i = 0; i < n; ++i)
-    if (entry_is_place (c->merged[i])) {
-      if (claim (c, "grain", first + i, c->merged[i],
-                 c->l->grain_size) == -1)
+    if (has_table (t, k)) {
+      exists = true;
+      if (take (c, TABLE, k, number, t->at[k], c->l->table_size) == -1)
         return -1;
-      c->report->nr_allocated += c->window == 0;
+      c->report->end =
+        max_u64 (c->report->end, t->at[k] + c->l->table_size);
     }
+  if (!exists || !meets_window (c, t))
+    return 0;
+  if (recover_read_table (c, number, raw) == -1)
+    return -1;
+  if (!(t->state & CHECKED) && !c->searching)
+    note_table (c, t);
+  for (i = 0; i < n; ++i)
+    if (entry_is_place (c->merged[i]) &&
+        take (c, GRAIN, 0, first + i, c->merged[i], c->l->grain_size) == -1)
+      return -1;
   return 0;
 }
 
-static bool
-exists (const struct check *c, uint64_t table)
+static int
+visit_all (struct check *c)
 {
-  return has_table (&c->copies[0], table) ||
-    (c->nr_copies == 2 && has_table (&c->copies[1], table));
+  const uint64_t directory = div_up (c->nr_tables * 4, SECTOR_SIZE);
+  uint64_t i;
+  unsigned k;
+
+  for (k = 0; k < c->nr_copies; ++k) {
+    const uint64_t sector = c->copies[k].directory;
+
+    if (take (c, DIRECTORY, k, 0, sector, directory) == -1)
+      return -1;
+    c->report->end = max_u64 (c->report->end, sector + directory);
+  }
+  for (i = 0; i < c->nr_tables; ++i)
+    if (visit_table (c, i) == -1)
+      return -1;
+  return 0;
 }
 
-/* Look at everything, with the claims of one window after the other. */
+/* The first sector for tables that have to be made. */
+static uint64_t
+first_free (const struct check *c)
+{
+  return max_u64 (c->report->end, div_up (c->l->io->size, SECTOR_SIZE));
+}
+
 static int
 check_all (struct check *c)
 {
   const uint64_t sectors = div_up (c->l->io->size, SECTOR_SIZE);
-  const uint64_t directory = div_up (c->nr_tables * 4, SECTOR_SIZE);
-  uint64_t table;
-  unsigned k;
 
-  for (c->window = 0; c->window < sectors; c->window += c->window_size) {
-    memset (c->bits, 0, c->window_size / 8);
-    if (claim (c, "header", 0, 0, 1) == -1)
+  c->report->end = c->l->plain_from;
+  for (c->window = 0; c->window < sectors; c->window = c->window_end) {
+    c->window_end = c->window + c->window_size;
+    memset (c->bits, 0, (size_t) c->window_size / 8);
+    if (visit_all (c) == -1)
       return -1;
-    for (k = 0; k < c->nr_copies; ++k)
-      if (claim (c, "grain directory", k, c->copies[k].directory,
-                 directory) == -1)
-        return -1;
-    for (table = 0; table < c->nr_tables; ++table)
-      if (exists (c, table) && claim_table (c, table) == -1)
-        return -1;
   }
-  c->report->end = max_u64 (c->report->end, c->l->plain_from);
+  if (c->nr_missing > 0 &&
+      first_free (c) + c->nr_missing * c->l->table_size >= BAD_ENTRY)
+    return recover_damaged (c, "there is no place for %" PRIu64
+                            " missing grain tables", c->nr_missing);
   return 0;
 }
 
-/* Write those sectors of one copy of a table that do not say what they
- * must.
+/* Write those sectors of a copy of a table, whose raw entries are given if
+ * they are known, that do not say what they must.
  */
 static int
-mend_copy (struct check *c, const struct copy *copy, uint64_t table,
-           const uint8_t *raw)
+write_table (struct check *c, unsigned copy, uint64_t number,
+             const uint8_t *raw)
 {
-  const uint64_t first = table * c->l->entries_per_table;
-  const uint64_t n =
-    min_u64 (c->l->entries_per_table, c->l->nr_grains - first);
-  uint8_t sector[SECTOR_SIZE];
-  uint64_t i, from;
+  const uint64_t start = c->tables[number].at[copy] * SECTOR_SIZE;
+  const uint64_t n = nr_entries (c, number);
+  uint8_t *image = c->image;
+  size_t from, to;
+  uint64_t i;
 
-  for (from = 0; from < n; from += SECTOR_SIZE / 4) {
-    const uint64_t to = min_u64 (n, from + SECTOR_SIZE / 4);
-    uint64_t changed = 0;
-
-    /* Behind the last grain stays what is there. */
-    memset (sector, 0, sizeof sector);
-    if (raw)
-      memcpy (sector, raw + 4 * from, sizeof sector);
-    for (i = from; i < to; ++i) {
-      changed += !raw || load_le32 (raw + 4 * i) != c->merged[i];
-      store_le32 (sector + 4 * (i - from), c->merged[i]);
+  /* Behind the last grain stays what is there. */
+  memset (image, 0, c->table_bytes);
+  if (raw)
+    memcpy (image, raw, c->table_bytes);
+  for (i = 0; i < n; ++i)
+    if (!raw || load_le32 (image + 4 * i) != c->merged[i]) {
+      store_le32 (image + 4 * i, c->merged[i]);
+      c->report->nr_mended++;
     }
-    if (changed == 0)
-      continue;
-    c->report->nr_mended += changed;
-    if (io_pwrite (c->l->io, sector, sizeof sector,
-                   copy->tables[table] * UINT64_C (512) + 4 * from,
-                   c->error) == -1)
+  for (from = 0; from < c->table_bytes; from = to) {
+    to = from;
+    while (to < c->table_bytes &&
+           (!raw || memcmp (image + to, raw + to, SECTOR_SIZE) != 0))
+      to += SECTOR_SIZE;
+    if (to == from)
+      to += SECTOR_SIZE;
+    else if (io_pwrite (c->l->io, image + from, to - from, start + from,
+                        c->error) == -1)
       return -1;
   }
   return 0;
 }
 
-/* Make the table that one copy of the directory does not have.  The entry
- * that names it comes last.
- */
+/* Make the tables that one of the directories does not have. */
 static int
-make_copy (struct check *c, struct copy *copy, uint64_t table)
+make_tables (struct check *c)
 {
-  const uint64_t place =
-    max_u64 (c->report->end, div_up (c->l->io->size, SECTOR_SIZE));
-  uint8_t raw[4];
-
-  if (place + c->l->table_size >= UINT32_MAX)
-    return damaged (c, "there is no place for a missing grain table");
-  if (io_write_zeroes (c->l->io, place * SECTOR_SIZE,
-                       c->l->table_size * SECTOR_SIZE, c->error) == -1)
-    return -1;
-  copy->tables[table] = (uint32_t) place;
-  c->report->end = place + c->l->table_size;
-  if (mend_copy (c, copy, table, NULL) == -1 ||
-      io_sync (c->l->io, c->error) == -1)
-    return -1;
-  store_le32 (raw, (uint32_t) place);
-  c->report->nr_mended++;
-  return io_pwrite (c->l->io, raw, sizeof raw,
-                    copy->directory * SECTOR_SIZE + 4 * table, c->error);
-}
-
-static int
-mend_table (struct check *c, uint64_t table)
-{
+  uint64_t place = first_free (c), i;
   const uint8_t *raw[2];
-  bool differs;
-  unsigned k;
 
-  read_copies (c, table, raw);
-  if (merge_table (c, table, raw, &differs) == -1)
-    return -1;
-  for (k = 0; k < c->nr_copies; ++k) {
-    struct copy *copy = &c->copies[k];
+  if (c->nr_missing == 0)
+    return 0;
+  for (i = 0; i < c->nr_tables; ++i) {
+    struct table *t = &c->tables[i];
+    const unsigned copy = has_table (t, 0);
+    const uint64_t mended = c->report->nr_mended;
 
-    if (!has_table (copy, table)) {
-      if (make_copy (c, copy, table) == -1)
-        return -1;
-    }
-    else if (differs && mend_copy (c, copy, table, raw[k]) == -1)
+    if (has_table (t, 0) == has_table (t, 1))
+      continue;
+    if (recover_read_table (c, i, raw) == -1)
+      return -1;
+    t->at[copy] = (uint32_t) place;
+    t->state |= (uint8_t) (MADE << copy);
+    if (write_table (c, copy, i, NULL) == -1)
+      return -1;
+    c->report->nr_mended = mended + 1; /* the one in the directory */
+    place += c->l->table_size;
+  }
+  c->report->end = place;
+  return io_sync (c->l->io, c->error);
+}
+
+/* Name the tables that have been made, a sector of the directory at once.
+ */
+static int
+name_tables (struct check *c, unsigned copy)
+{
+  uint8_t sector[SECTOR_SIZE];
+  uint64_t first, i;
+
+  for (first = 0; first < c->nr_tables; first += SECTOR_SIZE / 4) {
+    const uint64_t end = min_u64 (c->nr_tables, first + SECTOR_SIZE / 4);
+    const uint64_t offset =
+      c->copies[copy].directory * SECTOR_SIZE + first * 4;
+    const size_t size = (size_t) (end - first) * 4;
+    bool changed = false;
+
+    for (i = first; i < end; ++i)
+      changed |= (c->tables[i].state & MADE << copy) != 0;
+    if (!changed)
+      continue;
+    if (io_pread (c->l->io, sector, size, offset, c->error) == -1)
+      return -1;
+    for (i = first; i < end; ++i)
+      if (c->tables[i].state & MADE << copy)
+        store_le32 (sector + 4 * (i - first), c->tables[i].at[copy]);
+    if (io_pwrite (c->l->io, sector, size, offset, c->error) == -1)
       return -1;
   }
   return 0;
@@ -409,32 +327,90 @@ mend_table (struct check *c, uint64_t table)
 static int
 mend_all (struct check *c)
 {
-  uint64_t table;
+  const uint8_t *raw[2];
+  uint64_t i;
+  unsigned k;
 
-  for (table = 0; table < c->nr_tables; ++table)
-    if (exists (c, table) && mend_table (c, table) == -1)
+  if (make_tables (c) == -1)
+    return -1;
+  for (i = 0; i < c->nr_tables; ++i) {
+    if (!(c->tables[i].state & DIFFERS))
+      continue;
+    if (recover_read_table (c, i, raw) == -1)
+      return -1;
+    for (k = 0; k < c->nr_copies; ++k)
+      if (write_table (c, k, i, raw[k]) == -1)
+        return -1;
+  }
+  for (k = 0; k < c->nr_copies; ++k)
+    if (name_tables (c, k) == -1)
       return -1;
   return io_sync (c->l->io, c->error);
 }
 
 static int
-check_layout (struct check *c)
+prepare (struct check *c, uint64_t budget)
 {
   const struct gtable_layout *l = c->l;
+  const uint64_t sectors = div_up (l->io->size, SECTOR_SIZE);
+  unsigned k;
 
   c->nr_tables = div_up (l->nr_grains, l->entries_per_table);
+  c->table_bytes = (size_t) l->entries_per_table * 4;
+  c->window_size = min_u64 (max_u64 (budget, MIN_WINDOW_BYTES) / 8,
+                            max_u64 (div_up (sectors, 64), 1)) * 64;
   if (l->entry_size != 4 || l->entries_per_table < MIN_ENTRIES ||
-      l->entries_per_table > MAX_ENTRIES || c->nr_tables > MAX_TABLES)
+      l->entries_per_table > MAX_ENTRIES || c->nr_tables > MAX_TABLES ||
+      l->table_size * SECTOR_SIZE != c->table_bytes)
     return error_set (c->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
                       "%s: %" PRIu64 " grain tables of %" PRIu32
                       " entries are not written", l->io->name, c->nr_tables,
                       l->entries_per_table);
-  c->table_bytes = (size_t) l->entries_per_table * 4;
-  if (l->directory[0] != 0)
-    c->copies[c->nr_copies++].directory = l->directory[0];
-  if (l->directory[1] != 0)
-    c->copies[c->nr_copies++].directory = l->directory[1];
+  if (div_up (sectors, c->window_size) > MAX_WINDOWS)
+    return error_set (c->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
+                      "%s: a file of %" PRIu64 " sectors is not written, "
+                      "since checking it would take too long",
+                      l->io->name, sectors);
+
+  /* Raw entries between these two are the sectors of whole grains; whether
+   * something else lies there is found out otherwise.
+   */
+  c->plain_from = l->plain_from ? l->plain_from : UINT64_MAX;
+  c->plain_until = l->io->size / SECTOR_SIZE < l->grain_size ? 0 :
+    l->io->size / SECTOR_SIZE - l->grain_size + 1;
+
+  for (k = 0; k < 2; ++k)
+    if (l->directory[k] != 0)
+      c->copies[c->nr_copies++].directory = l->directory[k];
+  c->bits = malloc ((size_t) c->window_size / 8);
+  c->merged = malloc (MAX_ENTRIES * sizeof *c->merged);
+  c->image = malloc (c->table_bytes);
+  c->tables = calloc (c->nr_tables, sizeof *c->tables);
+  for (k = 0; k < c->nr_copies; ++k)
+    c->copies[k].buf = malloc (READ_SIZE);
+  if (!c->bits || !c->merged || !c->image || !c->tables ||
+      !c->copies[0].buf || (c->nr_copies == 2 && !c->copies[1].buf))
+    return error_nomem (c->error);
   return 0;
+}
+
+static int
+check_and_mend (struct check *c, bool repair)
+{
+  const uint64_t *differing = &c->report->nr_differing;
+  unsigned k;
+
+  for (k = 0; k < c->nr_copies; ++k)
+    if (recover_load_directory (c, k) == -1)
+      return -1;
+  if (check_directories (c) == -1 || check_all (c) == -1)
+    return -1;
+  if (*differing == 0)
+    return 0;
+  if (!repair || !c->l->io->writable)
+    return recover_damaged (c, "the two copies of its tables differ in %"
+                            PRIu64 " entries", *differing);
+  return mend_all (c);
 }
 
 int
@@ -450,25 +426,13 @@ recover_tables (const struct gtable_layout *layout, bool interrupted,
   int r;
 
   *report = (struct recover_report) { 0 };
-  r = check_layout (&c);
-  c.window_size = min_u64 (max_u64 (budget, 4096) / 8,
-                           div_up (layout->io->size, 64 * SECTOR_SIZE)) * 64;
-  c.bits = malloc (c.window_size / 8);
-  c.merged = malloc (MAX_ENTRIES * sizeof *c.merged);
-  if (r == 0 && (!c.bits || !c.merged))
-    r = error_nomem (error);
-  for (k = 0; r == 0 && k < c.nr_copies; ++k)
-    r = load_directory (&c, &c.copies[k]);
+  r = prepare (&c, budget);
   if (r == 0)
-    r = check_directories (&c);
-  if (r == 0)
-    r = check_all (&c);
-  if (r == 0 && repair && c.differs)
-    r = mend_all (&c);
-  for (k = 0; k < 2; ++k) {
-    free (c.copies[k].tables);
+    r = check_and_mend (&c, repair);
+  for (k = 0; k < 2; ++k)
     free (c.copies[k].buf);
-  }
+  free (c.tables);
+  free (c.image);
   free (c.merged);
   free (c.bits);
   return r;

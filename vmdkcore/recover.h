@@ -15,7 +15,9 @@
 struct recover_report {
   uint64_t nr_allocated;        /* grains */
   uint64_t end;                 /* sector behind all that is in use */
-  uint64_t nr_mended;           /* entries of either copy */
+  uint64_t nr_differing;        /* entries of tables, and of directories, that
+                                   are not the same in both copies */
+  uint64_t nr_mended;           /* entries of either copy, written */
 };
 
 /* Check all tables that 'layout' describes, of 32 bit entries: each entry is
@@ -25,14 +27,20 @@ struct recover_report {
  * and Grain Tables".  Where only one of them has a grain, that is what a
  * writer has left which was 'interrupted', and the primary counts, as it
  * does for readers; otherwise something has been lost, and the grain
- * counts.  Nothing is written unless everything can be put
- * right; then it is durable when this returns.  'budget' (bytes) bounds the
- * memory.  Fails with VMDK_ERROR_CORRUPT, or VMDK_ERROR_UNSUPPORTED for
- * tables that nobody makes, if the file must not be written.  The file must
- * not be changed by another thread meanwhile.
+ * counts.  A table that only one directory names is made once more, at the
+ * end of the file.
+ *
+ * Nothing is written unless everything can be put right; then it is durable
+ * when this returns 0.  'budget' (bytes) bounds the memory for finding
+ * overlaps, the smaller the slower; 16 bytes for each table and a MiB come
+ * on top.  Fails with VMDK_ERROR_CORRUPT if the file must not be written,
+ * with VMDK_ERROR_IO if neither copy of a table can be read, and with
+ * VMDK_ERROR_UNSUPPORTED for tables that nobody makes.  The file must not be
+ * changed by another thread meanwhile.
  */
 extern int recover_tables (const struct gtable_layout *layout,
-                           bool interrupted, bool repair, uint64_t budget, struct recover_report *report,
+                           bool interrupted, bool repair, uint64_t budget,
+                           struct recover_report *report,
                            struct vmdk_error *error);
 
 #endif /* VMDK_RECOVER_H */
