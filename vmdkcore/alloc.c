@@ -314,6 +314,7 @@ make_table (struct alloc *a, uint64_t grain, struct vmdk_error *error)
   const uint64_t size = a->layout.table_size;
   const bool redundant =
     a->layout.directory[0] != 0 && a->layout.directory[1] != 0;
+  const uint64_t next = a->next;
   uint64_t place, twin;
 
   if (take_end (a, redundant ? 2 * size : size, &place, error) == -1)
@@ -322,8 +323,12 @@ make_table (struct alloc *a, uint64_t grain, struct vmdk_error *error)
   a->next = align (a, a->next);
   if (io_write_zeroes (a->g->io, place * SECTOR_SIZE,
                        (redundant ? 2 * size : size) * SECTOR_SIZE,
-                       error) == -1)
+                       error) == -1) {
+    /* It has been touched now. */
+    a->untouched = max_u64 (a->untouched, a->next);
+    a->next = next;
     return -1;
+  }
   return gtable_add_table (a->g->gt, grain, place, twin, error);
 }
 

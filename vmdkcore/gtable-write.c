@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +134,14 @@ reserve (struct gtable *gt, uint64_t offset, size_t size,
     io_pwrite (gt->l.io, buf, size, offset, error);
 }
 
+static int
+no_table (const struct gtable *gt, uint64_t table, struct vmdk_error *error)
+{
+  return error_set (error, VMDK_ERROR_IO, EIO,
+                    "%s: the directory entry of grain table %" PRIu64
+                    " cannot be read", gt->l.io->name, table);
+}
+
 /* The places in the file, in bytes, of the copies of a page; 0 for one that
  * does not exist.
  */
@@ -164,10 +173,14 @@ find_copies (struct gtable *gt, const struct table_page *page,
       return -1;
     code = gtable_entry (gt, directory, table % GTABLE_PAGE_ENTRIES);
     table_page_put (directory);
+    if (!entry_is_place (code))
+      return no_table (gt, table, error);
     offset[0] = gtable_entry_offset (gt, code, first);
     if (primary == 0 && gt->l.directory[1] != 0) {
       if (gtable_redundant_table (gt, table, &code, &transient, error) == -1)
         return -1;
+      if (!entry_is_place (code))
+        return no_table (gt, table, error);
       offset[1] = gtable_entry_offset (gt, code, first);
     }
     return 0;

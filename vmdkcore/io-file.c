@@ -103,7 +103,9 @@ file_punch (struct io *io, uint64_t offset, uint64_t count,
   while (r == -1 && errno == EINTR);
   if (r == 0)
     return 1;
-  if (errno == EOPNOTSUPP || errno == ENOSYS || errno == ENODEV)
+  /* A block device takes whole blocks only. */
+  if (errno == EOPNOTSUPP || errno == ENOSYS || errno == ENODEV ||
+      errno == EINVAL)
     return 0;
   return error_sys (error, errno,
                     "fallocate: %s: offset=%" PRIu64 ", count=%" PRIu64,
