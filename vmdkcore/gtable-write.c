@@ -65,22 +65,28 @@ gtable_find_changed (struct gtable *gt, struct table_key *key)
 }
 
 int
-gtable_begin_changes (struct gtable *gt, bool forget,
-                      struct vmdk_error *error)
+gtable_begin_changes (struct gtable *gt, struct vmdk_error *error)
+{
+  struct changed_pages *c;
+
+  if (atomic_load (&gt->changes))
+    return 0;
+  c = calloc (1, sizeof *c);
+  if (!c)
+    return error_nomem (error);
+  pthread_mutex_init (&c->lock, NULL);
+  atomic_store (&gt->changes, c);
+  return 0;
+}
+
+void
+gtable_forget (struct gtable *gt)
 {
   struct changed_pages *c = atomic_load (&gt->changes);
   size_t i;
 
-  if (!c) {
-    c = calloc (1, sizeof *c);
-    if (!c)
-      return error_nomem (error);
-    pthread_mutex_init (&c->lock, NULL);
-    atomic_store (&gt->changes, c);
-  }
-  for (i = 0; forget && i < GTABLE_VERSIONS; ++i)
+  for (i = 0; i < GTABLE_VERSIONS; ++i)
     atomic_fetch_add (&c->versions[i], 1);
-  return 0;
 }
 
 void
@@ -259,39 +265,25 @@ add_page (struct gtable *gt, unsigned level, uint64_t index,
   return 0;
 }
 
-/* Begin to change a page that has been added: returns it with the lock
- * held, and nobody else looking at it.  NULL, without the lock, if memory
- * is short.
+/* A page that has been added, which nobody else is looking at, nor can
+ * until the lock is dropped.  NULL if memory is short.  Locked.
  */
 static struct table_page *
-lock_page (struct gtable *gt, unsigned level, uint64_t index,
-           struct vmdk_error *error)
+own_page (struct changed_pages *c, unsigned level, uint64_t index)
 {
-  struct changed_pages *c = atomic_load (&gt->changes);
   const struct table_key key = { .level = level, .index = index };
-  struct table_page **p, *copy;
+  struct table_page **p = find (c, &key), *copy;
 
-  pthread_mutex_lock (&c->lock);
-  p = find (c, &key);
   if (atomic_load (&(*p)->refs) > 1) {
     copy = copy_page (*p);
-    if (!copy) {
-      pthread_mutex_unlock (&c->lock);
-      error_nomem (error);
+    if (!copy)
       return NULL;
-    }
     copy->hash_next = (*p)->hash_next;
     table_page_put (*p);
     *p = copy;
   }
   (*p)->changed = true;
   return *p;
-}
-
-static void
-unlock_page (struct gtable *gt)
-{
-  pthread_mutex_unlock (&atomic_load (&gt->changes)->lock);
 }
 
 int
@@ -312,11 +304,12 @@ int
 gtable_add_table (struct gtable *gt, uint64_t grain, uint64_t table,
                   uint64_t twin, struct vmdk_error *error)
 {
+  struct changed_pages *c = atomic_load (&gt->changes);
   const bool redundant = gt->l.directory[0] != 0 && gt->l.directory[1] != 0;
   const uint64_t number = grain / gt->l.entries_per_table;
   const uint64_t index = number / GTABLE_PAGE_ENTRIES;
   const uint64_t i = number % GTABLE_PAGE_ENTRIES;
-  struct table_page *page;
+  struct table_page *page, *other = NULL;
   int r;
 
   page = gtable_directory (gt, number, error);
@@ -334,49 +327,67 @@ gtable_add_table (struct gtable *gt, uint64_t grain, uint64_t table,
   if (r == -1)
     return -1;
 
-  /* The redundant entry first: it counts for nothing without the other. */
-  if (redundant) {
-    page = lock_page (gt, LEVEL_REDUNDANT, index, error);
-    if (!page)
-      return -1;
-    gtable_set_entry (gt, page, i, twin);
-    unlock_page (gt);
+  /* Both or none. */
+  pthread_mutex_lock (&c->lock);
+  page = own_page (c, LEVEL_DIRECTORY, index);
+  if (redundant)
+    other = own_page (c, LEVEL_REDUNDANT, index);
+  if (page && (other || !redundant)) {
+    if (redundant)
+      gtable_set_entry (gt, other, i, twin);
+    gtable_set_entry (gt, page, i, table);
+    gtable_note_tables (gt, page);
   }
-  page = lock_page (gt, LEVEL_DIRECTORY, index, error);
+  else
+    r = error_nomem (error);
+  pthread_mutex_unlock (&c->lock);
+  return r;
+}
+
+/* Have the page of an entry among those that can be changed. */
+static int
+add_table_page (struct gtable *gt, uint64_t grain, struct vmdk_error *error)
+{
+  struct table_page *page = gtable_page (gt, grain, error);
+  int r;
+
   if (!page)
     return -1;
-  gtable_set_entry (gt, page, i, table);
-  gtable_note_tables (gt, page);
-  unlock_page (gt);
-  return 0;
+  r = add_page (gt, LEVEL_TABLE, grain / gt->page_entries, page, error);
+  table_page_put (page);
+  return r;
 }
 
 int
 gtable_change (struct gtable *gt, uint64_t grain, uint64_t n, uint64_t code,
                struct vmdk_error *error)
 {
+  struct changed_pages *c = atomic_load (&gt->changes);
   const uint64_t step = entry_is_place (code) ? gt->l.grain_size : 0;
+  const uint64_t first = grain / gt->page_entries;
+  const uint64_t last = (grain + n - 1) / gt->page_entries;
+  uint64_t index;
+  int r = 0;
 
-  while (n > 0) {
-    const uint64_t index = grain / gt->page_entries;
-    struct table_page *page = gtable_page (gt, grain, error);
+  for (index = first; index <= last && r == 0; ++index)
+    r = add_table_page (gt, index * gt->page_entries, error);
+  if (r == -1)
+    return -1;
+
+  /* Nothing can fail any more once the first entry changes. */
+  pthread_mutex_lock (&c->lock);
+  for (index = first; index <= last && r == 0; ++index)
+    if (!own_page (c, LEVEL_TABLE, index))
+      r = error_nomem (error);
+  for (index = first; index <= last && r == 0; ++index) {
+    struct table_page *page = own_page (c, LEVEL_TABLE, index);
     uint64_t i = grain % gt->page_entries;
-    int r;
 
-    if (!page)
-      return -1;
-    r = add_page (gt, LEVEL_TABLE, index, page, error);
-    table_page_put (page);
-    if (r == -1)
-      return -1;
-    page = lock_page (gt, LEVEL_TABLE, index, error);
-    if (!page)
-      return -1;
     for (; i < page->nr && n > 0; ++i, --n, ++grain, code += step)
       gtable_set_entry (gt, page, i, code);
-    unlock_page (gt);
   }
-  return 0;
+  pthread_mutex_unlock (&c->lock);
+  return r;
 }
 
 size_t

@@ -17,12 +17,16 @@
 
 #include "gtable.h"
 
-/* Get ready for changes.  'forget' tells that the tables in the file are
- * not what they were when they were read.  Not while another thread changes
- * the table; looking up may go on.
+/* Get ready for changes, or be so already.  Not while another thread
+ * changes the table; looking up may go on.
  */
-extern int gtable_begin_changes (struct gtable *gt, bool forget,
+extern int gtable_begin_changes (struct gtable *gt,
                                  struct vmdk_error *error);
+
+/* The tables in the file are not what they were when they were read.  After
+ * gtable_begin_changes, before the first change; looking up may go on.
+ */
+extern void gtable_forget (struct gtable *gt);
 
 /* The following three must not be called by two threads at once for one
  * table.
@@ -35,7 +39,8 @@ extern int gtable_has_table (struct gtable *gt, uint64_t grain,
                              struct vmdk_error *error);
 
 /* Add the grain table with the entry of 'grain': the sectors 'table', and
- * 'twin' if there is a redundant directory, hold zeroes.
+ * 'twin' if there is a redundant directory, hold zeroes.  On failure
+ * nothing has changed.
  */
 extern int gtable_add_table (struct gtable *gt, uint64_t grain,
                              uint64_t table, uint64_t twin,
@@ -43,8 +48,8 @@ extern int gtable_add_table (struct gtable *gt, uint64_t grain,
 
 /* Set the entries of 'n' grains from 'grain' on, whose tables exist: all
  * to 'code' if that is ENTRY_HOLE or ENTRY_ZERO, else to grains that
- * follow each other from the sector 'code' on.  On failure nothing or a
- * part has changed.
+ * follow each other from the sector 'code' on.  'n' must not be 0.  On
+ * failure nothing has changed.
  */
 extern int gtable_change (struct gtable *gt, uint64_t grain, uint64_t n,
                           uint64_t code, struct vmdk_error *error);
