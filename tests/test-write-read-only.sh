@@ -82,6 +82,10 @@ make_image vmfsSparse --old-cowd --size=3M
 check "the old Workstation format"
 make_image monolithicSparse --gtes=64 --size=3M
 check "its grain tables have an unusual size"
+for damage in gd-past-file-rgd-whole rgd-past-file; do
+  make_image monolithicSparse --size=3M --damage=$damage
+  check "one of its two grain directories is not usable"
+done
 make_image vmfsSparse --size=3M --bare
 check "without its descriptor"
 for kind in monolithicSparse vmfsSparse; do

@@ -92,6 +92,11 @@ sparse_add_alloc (struct sparse *s, const struct gtable_layout *layout,
     s->g.extent.read_only = GRAINS_TOO_SHORT;
     return 0;
   }
+  if (s->h.flags & HOSTED_REDUNDANT &&
+      (s->h.gd_offset == 0 || s->h.rgd_offset == 0)) {
+    s->g.extent.read_only = "one of its two grain directories is not usable";
+    return 0;
+  }
   s->g.extent.alloc =
     alloc_new (&s->g, layout, s->h.flags & HOSTED_ZEROED_GRAINS ?
                &zeroed_kind : &sparse_kind,

@@ -69,11 +69,13 @@ grow (struct places *p, uint64_t end, struct vmdk_error *error)
   if (end <= p->io->size / SECTOR_SIZE)
     return 0;
 
-  /* Where so much is not permitted, what is needed may be. */
   if (io_truncate (p->io, min_u64 (end + GROWTH, MAX_SECTOR) * SECTOR_SIZE,
                    error) == 0)
     return 0;
-  return io_truncate (p->io, end * SECTOR_SIZE, error);
+
+  /* A file that must not be so large may be as large as is needed. */
+  return error->err == EFBIG ?
+    io_truncate (p->io, end * SECTOR_SIZE, error) : -1;
 }
 
 int
