@@ -4,15 +4,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 # The places of freed grains are used again, but not before the flush that makes
-# it durable that they are free; and they go back to the file system.
+# it durable that they are free; and they go back to the file system.  Also those
+# that were freed before the image was opened are used.
 
 # shellcheck source=tests/functions.sh
 . "${srcdir:?run this with make check}/functions.sh"
 # shellcheck source=tests/image-functions.sh
 . "$srcdir/image-functions.sh"
 
-# The places of freed grains are used again, but not before the flush that makes
-# it durable that they are free; and they go back to the file system.
 export PYTHONPATH=$srcdir PYTHONDONTWRITEBYTECODE=1
 
 find_out_about_holes
@@ -80,11 +79,18 @@ server.stop()
 assert os.path.getsize(path) < 7 * MIB, os.path.getsize(path)
 Sparse(path).check()
 
-server = Server(os.environ["IMAGE"])
-h = server.connect()
-model.check(h)
-h.shutdown()
-server.stop()
+# Again and again: a new writer knows what others have freed.
+for i in range(4):
+    server = Server(os.environ["IMAGE"])
+    h = server.connect()
+    model.check(h)
+    model.write(h, 2 * MIB, (12 + 2 * i) * MIB)
+    h.flush()
+    model.trim(h, 2 * MIB, (12 + 2 * i) * MIB)
+    h.shutdown()
+    server.stop()
+    assert os.path.getsize(path) < 7 * MIB, os.path.getsize(path)
+    Sparse(path).check()
 END
 }
 

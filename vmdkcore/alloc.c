@@ -92,17 +92,31 @@ alloc_is_unclean (const struct alloc *a)
   return a->unclean;
 }
 
+/* What lies between things in use may be given to grains. */
+static void
+add_unused (void *opaque, uint64_t sector, uint64_t end)
+{
+  struct alloc *a = opaque;
+  const uint64_t place =
+    places_align (&a->places, max_u64 (sector, a->first));
+
+  if (place < end && (end - place) / a->g->grain_size > 0)
+    places_add (&a->places, place, (end - place) / a->g->grain_size);
+}
+
 /* Locked. */
 static int
 begin (struct alloc *a, struct vmdk_error *error)
 {
+  const struct recover_unused unused = { add_unused, a };
   struct recover_report report;
 
   if (a->begun)
     return 0;
+  places_forget (&a->places);
   if (gtable_begin_changes (a->g->gt, error) == -1 ||
-      recover_tables (&a->layout, a->unclean, true, CHECK_BUDGET, &report,
-                      error) == -1)
+      recover_tables (&a->layout, a->unclean, true, CHECK_BUDGET, &unused,
+                      &report, error) == -1)
     return -1;
   if (report.nr_mended > 0)
     logger_warn (a->g->logger, "%s: was not closed cleanly by its last writer; "

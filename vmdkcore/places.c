@@ -25,11 +25,16 @@ struct room {
 };
 
 void
+places_forget (struct places *p)
+{
+  p->nr_rooms = 0;
+}
+
+void
 places_begin (struct places *p, uint64_t next)
 {
   p->next = places_align (p, next);
   p->untouched = div_up (p->io->size, SECTOR_SIZE);
-  p->nr_rooms = 0;
 }
 
 void

@@ -42,8 +42,11 @@ enum origin {
   ORIGIN_OWN                    /* the entry in the file may still name it */
 };
 
-/* Forget all places, and begin to give new ones from the sector 'next' on,
- * of a file of which everything may have been written.
+/* Forget all that has been added. */
+extern void places_forget (struct places *p);
+
+/* Begin to give new places from the sector 'next' on, of a file of which
+ * everything may have been written.
  */
 extern void places_begin (struct places *p, uint64_t next);
 

@@ -79,6 +79,9 @@ struct check {
   bool searching;
   struct user found;
 
+  const struct recover_unused *unused;
+  uint64_t unused_from;         /* the first sector not told of yet */
+
   uint8_t *image;               /* a table to be written */
 };
 

@@ -210,6 +210,27 @@ first_free (const struct check *c)
   return max_u64 (c->report->end, div_up (c->l->io->size, SECTOR_SIZE));
 }
 
+/* Tell what is not in use in this window, and ends in it. */
+static void
+tell_unused (struct check *c)
+{
+  uint64_t s = max_u64 (c->window, c->unused_from);
+
+  while (s < c->window_end) {
+    const uint64_t bit = s - c->window;
+    const uint64_t taken = c->bits[bit / 64] >> bit % 64;
+    const uint64_t skip = taken ? (uint64_t) __builtin_ctzll (taken) :
+      64 - bit % 64;
+
+    s += skip;
+    if (!taken)
+      continue;
+    if (s > c->unused_from)
+      c->unused->tell (c->unused->opaque, c->unused_from, s);
+    c->unused_from = ++s;
+  }
+}
+
 static int
 check_all (struct check *c)
 {
@@ -221,6 +242,8 @@ check_all (struct check *c)
     memset (c->bits, 0, (size_t) c->window_size / 8);
     if (visit_all (c) == -1)
       return -1;
+    if (c->unused)
+      tell_unused (c);
   }
   if (c->nr_missing > 0 &&
       first_free (c) + c->nr_missing * c->l->table_size >= BAD_ENTRY)
@@ -415,12 +438,14 @@ check_and_mend (struct check *c, bool repair)
 
 int
 recover_tables (const struct gtable_layout *layout, bool interrupted,
-                bool repair, uint64_t budget, struct recover_report *report,
-                struct vmdk_error *error)
+                bool repair, uint64_t budget,
+                const struct recover_unused *unused,
+                struct recover_report *report, struct vmdk_error *error)
 {
   struct check c = {
     .l = layout, .error = error, .report = report,
-    .interrupted = interrupted,
+    .interrupted = interrupted, .unused = unused,
+    .unused_from = layout->plain_from,
   };
   unsigned k;
   int r;

@@ -20,6 +20,14 @@ struct recover_report {
   uint64_t nr_mended;           /* entries of either copy, written */
 };
 
+/* Told of the sectors from 'sector' up to 'end' which nothing uses, though
+ * something behind them is in use.
+ */
+struct recover_unused {
+  void (*tell) (void *opaque, uint64_t sector, uint64_t end);
+  void *opaque;
+};
+
 /* Check all tables that 'layout' describes, of 32 bit entries: each entry is
  * valid, no two things in the file overlap, and both copies, if there are
  * two, say the same.  If they do not, and 'repair' is set, what they must
@@ -33,13 +41,15 @@ struct recover_report {
  * Nothing is written unless everything can be put right; then it is durable
  * when this returns 0.  'budget' (bytes) bounds the memory for finding
  * overlaps, the smaller the slower; 16 bytes for each table and a MiB come
- * on top.  Fails with VMDK_ERROR_CORRUPT if the file must not be written,
+ * on top.  'unused' is told in order of the file while it is checked, and so
+ * also if this fails in the end; NULL: nobody is.  Fails with VMDK_ERROR_CORRUPT if the file must not be written,
  * with VMDK_ERROR_IO if neither copy of a table can be read, and with
  * VMDK_ERROR_UNSUPPORTED for tables that nobody makes.  The file must not be
  * changed by another thread meanwhile.
  */
 extern int recover_tables (const struct gtable_layout *layout,
                            bool interrupted, bool repair, uint64_t budget,
+                           const struct recover_unused *unused,
                            struct recover_report *report,
                            struct vmdk_error *error);
 

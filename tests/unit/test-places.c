@@ -126,6 +126,8 @@ test_rooms (void **state)
   places_return (&places, 6, 1, 1024, ORIGIN_USED);
   assert_found (6, 3, 1, 1024, ORIGIN_USED);
   assert_found (7, 1, 1, 24, ORIGIN_USED);
+  places_add (&places, 1000, 4);
+  places_forget (&places);
   places_begin (&places, 80);
   assert_found (7, 1, 1, 80, ORIGIN_USED);
   places_destroy (&places);

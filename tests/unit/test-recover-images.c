@@ -232,8 +232,8 @@ run (bool interrupted, bool repair, uint64_t budget)
 {
   m.writes = m.reads = 0;
   m.written = 0;
-  return recover_tables (&m.layout, interrupted, repair, budget, &report,
-                         &error);
+  return recover_tables (&m.layout, interrupted, repair, budget, NULL,
+                         &report, &error);
 }
 
 #define recover() run (false, true, 1 << 20)

@@ -156,13 +156,30 @@ setup (void **state)
 static struct recover_report report;
 static struct vmdk_error error;
 
+/* What was told to be unused. */
+static struct { uint64_t sector, end; } unused[NR_GRAINS + 3];
+static unsigned nr_unused;
+
+static void
+note_unused (void *opaque, uint64_t sector, uint64_t end)
+{
+  assert_ptr_equal (opaque, unused);
+  assert_true (nr_unused < ARRAY_LENGTH (unused));
+  unused[nr_unused].sector = sector;
+  unused[nr_unused++].end = end;
+}
+
+static const struct recover_unused tell_unused = { note_unused, unused };
+
 static int
 recover_in (uint64_t budget)
 {
   const struct gtable_layout l = layout ();
 
   m.writes = 0;
-  return recover_tables (&l, interrupted, true, budget, &report, &error);
+  nr_unused = 0;
+  return recover_tables (&l, interrupted, true, budget, &tell_unused, &report,
+                         &error);
 }
 
 static int
@@ -194,6 +211,39 @@ test_in_order (void **state)
   assert_int_equal (report.nr_mended, 0);
   assert_int_equal (report.nr_allocated, (NR_GRAINS + 2) / 3);
   assert_int_equal (report.end, place (NR_GRAINS + 1));
+}
+
+/* A grain each 10,000 sectors, some of which lie across the ends of the
+ * windows that are looked at.
+ */
+static void
+test_unused (void **state)
+{
+  const uint32_t step = 10000, first = 32768 - 4 - 3 * step;
+  static const uint64_t budgets[] = { 4096, 8192, 1024 * 1024 };
+  unsigned k, i;
+
+  for (k = 0; k < ARRAY_LENGTH (budgets); ++k) {
+    setup (state);
+    m.io.size = (uint64_t) (first + NR_GRAINS * step) * SECTOR_SIZE;
+    for (i = 0; i < NR_GRAINS; ++i)
+      set_both (i, first + (NR_GRAINS - 1 - i) * step);
+    assert_int_equal (recover_in (budgets[k]), 0);
+
+    /* Before the tables, between them, and before each grain. */
+    assert_int_equal (nr_unused, 3 + NR_GRAINS - 1);
+    assert_int_equal (unused[0].sector, 3);
+    assert_int_equal (unused[0].end, GT (0));
+    assert_int_equal (unused[1].sector, GT (2));
+    assert_int_equal (unused[1].end, RGT (0));
+    assert_int_equal (unused[2].sector, RGT (2));
+    assert_int_equal (unused[2].end, first);
+    for (i = 3; i < nr_unused; ++i) {
+      assert_int_equal (unused[i].sector,
+                        first + (i - 3) * step + GRAIN_SIZE);
+      assert_int_equal (unused[i].end, first + (i - 2) * step);
+    }
+  }
 }
 
 /* Each pair that a killed writer can leave. */
@@ -378,7 +428,7 @@ test_unusual (void **state)
 
   (void) state;
   l.entries_per_table = 16;
-  assert_int_equal (recover_tables (&l, false, true, 4096, &report,
+  assert_int_equal (recover_tables (&l, false, true, 4096, NULL, &report,
                                     &error), -1);
   assert_error (&error, VMDK_ERROR_UNSUPPORTED, ENOTSUP, "16 entries");
 }
@@ -388,6 +438,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup (test_in_order, setup),
+    cmocka_unit_test_setup (test_unused, setup),
     cmocka_unit_test_setup (test_differing, setup),
     cmocka_unit_test_setup (test_interrupted_writer, setup),
     cmocka_unit_test_setup (test_bad_copy, setup),
