@@ -159,7 +159,7 @@ decode (const struct check *c, const uint8_t *raw, uint64_t grain,
 }
 
 /* Decide on an entry that may not be the same in both copies, or not good
- * in itself.
+ * in itself: as gtable-pages.c does for those who read.
  */
 static int
 decide (struct check *c, const uint8_t *const raw[2], uint64_t grain,
@@ -182,12 +182,7 @@ decide (struct check *c, const uint8_t *const raw[2], uint64_t grain,
     return recover_damaged (c, "grain %" PRIu64 " is at sector %" PRIu32
                             " by one grain table, at sector %" PRIu32
                             " by the other", grain, a, b);
-  if (a == BAD_ENTRY)
-    *entry = b;
-  else if (b == BAD_ENTRY || c->interrupted)
-    *entry = a;
-  else
-    *entry = a > b ? a : b;     /* a place, or else ENTRY_ZERO */
+  *entry = a == BAD_ENTRY ? b : a;
   return 0;
 }
 

@@ -57,7 +57,6 @@ struct check {
   const struct gtable_layout *l;
   struct vmdk_error *error;
   struct recover_report *report;
-  bool interrupted;             /* was the last writer? */
   struct copy copies[2];        /* the primary first */
   unsigned nr_copies;
   uint64_t nr_tables, nr_missing;

@@ -420,7 +420,6 @@ prepare (struct check *c, uint64_t budget)
 static int
 check_and_mend (struct check *c, bool repair)
 {
-  const uint64_t *differing = &c->report->nr_differing;
   unsigned k;
 
   for (k = 0; k < c->nr_copies; ++k)
@@ -428,12 +427,7 @@ check_and_mend (struct check *c, bool repair)
       return -1;
   if (check_directories (c) == -1 || check_all (c) == -1)
     return -1;
-  if (*differing == 0)
-    return 0;
-  if (!repair || !c->l->io->writable)
-    return recover_damaged (c, "the two copies of its tables differ in %"
-                            PRIu64 " entries", *differing);
-  return mend_all (c);
+  return repair && c->report->nr_differing > 0 ? mend_all (c) : 0;
 }
 
 int
@@ -444,13 +438,12 @@ recover_tables (const struct gtable_layout *layout, bool interrupted,
 {
   struct check c = {
     .l = layout, .error = error, .report = report,
-    .interrupted = interrupted, .unused = unused,
-    .unused_from = layout->plain_from,
+    .unused = unused, .unused_from = layout->plain_from,
   };
   unsigned k;
   int r;
 
-  *report = (struct recover_report) { 0 };
+  *report = (struct recover_report) { .interrupted = interrupted };
   r = prepare (&c, budget);
   if (r == 0)
     r = check_and_mend (&c, repair);
@@ -461,4 +454,24 @@ recover_tables (const struct gtable_layout *layout, bool interrupted,
   free (c.merged);
   free (c.bits);
   return r;
+}
+
+void
+recover_log (const struct recover_report *report, const char *name,
+             const struct logger *logger)
+{
+  const char *cause = report->interrupted ?
+    "was not closed cleanly by its last writer" :
+    "was closed cleanly";
+
+  if (report->nr_mended > 0)
+    logger_warn (logger, "%s: %s; the two copies of its tables differed in %"
+                 PRIu64 " entries, which have been put right", name, cause,
+                 report->nr_differing);
+  else if (report->nr_differing > 0)
+    logger_note (logger, "%s: %s; the two copies of its tables differ in %"
+                 PRIu64 " entries, which will be put right before the first "
+                 "change", name, cause, report->nr_differing);
+  else if (report->interrupted)
+    logger_note (logger, "%s: %s; its tables are in order", name, cause);
 }

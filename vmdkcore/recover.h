@@ -13,6 +13,7 @@
 #include "gtable.h"
 
 struct recover_report {
+  bool interrupted;             /* was the last writer? */
   uint64_t nr_allocated;        /* grains */
   uint64_t end;                 /* sector behind all that is in use */
   uint64_t nr_differing;        /* entries of tables, and of directories, that
@@ -30,13 +31,17 @@ struct recover_unused {
 
 /* Check all tables that 'layout' describes, of 32 bit entries: each entry is
  * valid, no two things in the file overlap, and both copies, if there are
- * two, say the same.  If they do not, and 'repair' is set, what they must
- * say is written to both; see Virtual Disk Format 5.0, "Grain Directories
- * and Grain Tables".  Where only one of them has a grain, that is what a
- * writer has left which was 'interrupted', and the primary counts, as it
- * does for readers; otherwise something has been lost, and the grain
- * counts.  A table that only one directory names is made once more, at the
- * end of the file.
+ * two, say the same.  If they do not, and 'repair' is set, which needs a
+ * file that can be written, what they must say is written to both; see
+ * Virtual Disk Format 5.0, "Grain Directories and Grain Tables".  That is
+ * what readers saw before: the entry of the primary, and where that is not
+ * valid, the other.  Two places for one grain are left to nobody's guess.  A
+ * table that only one directory names is made once more, at the end of the
+ * file.
+ *
+ * Where a writer that keeps the invariants of alloc.h was killed, what it
+ * had flushed is in both copies, and so is kept; 'interrupted' tells that
+ * the file has the mark of such a one, for the report.
  *
  * Nothing is written unless everything can be put right; then it is durable
  * when this returns 0.  'budget' (bytes) bounds the memory for finding
@@ -52,5 +57,11 @@ extern int recover_tables (const struct gtable_layout *layout,
                            const struct recover_unused *unused,
                            struct recover_report *report,
                            struct vmdk_error *error);
+
+/* Tell the user what was found in the file 'name', and whether it has been
+ * put right or will be.  Of a file that is in order nothing is said.
+ */
+extern void recover_log (const struct recover_report *report,
+                         const char *name, const struct logger *logger);
 
 #endif /* VMDK_RECOVER_H */

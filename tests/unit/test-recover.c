@@ -246,44 +246,29 @@ test_unused (void **state)
   }
 }
 
-/* Each pair that a killed writer can leave. */
+/* Each pair that a killed writer can leave: what a reader saw stays so, whether
+ * or not the mark of such a writer is there.
+ */
 static void
 test_differing (void **state)
 {
-  static const struct { uint32_t a, b, both; } pairs[] = {
-    { 0, 1, 1 }, { 1, 0, 1 }, { 0, 9999, 9999 }, { 9999, 0, 9999 },
-    { 1, 9999, 9999 }, { 9999, 1, 9999 },
-  };
-  size_t i;
+  const uint32_t values[] = { 0, 1, place (3) };
+  unsigned i;
 
-  for (i = 0; i < ARRAY_LENGTH (pairs); ++i) {
-    const uint32_t p = place (3);
+  for (i = 0; i < 2 * 3 * 3; ++i) {
+    const uint32_t a = values[i / 3 % 3], b = values[i % 3];
 
     setup (state);
-    store_le32 (entry (0, 199), pairs[i].a == 9999 ? p : pairs[i].a);
-    store_le32 (entry (1, 199), pairs[i].b == 9999 ? p : pairs[i].b);
+    interrupted = i / 9;
+    store_le32 (entry (0, 199), a);
+    store_le32 (entry (1, 199), b);
     assert_int_equal (recover (), 0);
-    assert_int_equal (report.nr_mended, 1);
-    assert_int_equal (load_le32 (entry (0, 199)),
-                      pairs[i].both == 9999 ? p : pairs[i].both);
-    assert_int_equal (load_le32 (entry (1, 199)),
-                      load_le32 (entry (0, 199)));
+    assert_int_equal (report.nr_mended, a != b);
+    assert_int_equal (load_le32 (entry (0, 199)), a);
+    assert_int_equal (load_le32 (entry (1, 199)), a);
     assert_int_equal (recover (), 0);
     assert_int_equal (m.writes, 0);
   }
-}
-
-/* What a reader saw stays so. */
-static void
-test_interrupted_writer (void **state)
-{
-  (void) state;
-  interrupted = true;
-  store_le32 (entry (0, 199), place (3));
-  store_le32 (entry (1, 196), place (4));
-  assert_int_equal (recover (), 0);
-  assert_int_equal (load_le32 (entry (1, 199)), place (3));
-  assert_int_equal (load_le32 (entry (1, 196)), 0);
 }
 
 static void
@@ -421,6 +406,47 @@ test_interrupted (void **state)
   }
 }
 
+/* The log tells the cause, and whether something was done. */
+static void
+test_log (void **state)
+{
+  static const struct {
+    bool interrupted, differ, repair;
+    unsigned warnings;
+    const char *text;
+  } cases[] = {
+    { false, false, true, 0, "" },
+    { true, false, true, 0, "t.vmdk: was not closed cleanly by its last "
+      "writer; its tables are in order\n" },
+    { true, true, false, 0, "t.vmdk: was not closed cleanly by its last "
+      "writer; the two copies of its tables differ in 1 entries, which will "
+      "be put right before the first change\n" },
+    { true, true, true, 1, "t.vmdk: was not closed cleanly by its last "
+      "writer; the two copies of its tables differed in 1 entries, which "
+      "have been put right\n" },
+    { false, true, true, 1, "t.vmdk: was closed cleanly; the two copies of "
+      "its tables differed in 1 entries, which have been put right\n" },
+  };
+  const struct gtable_layout l = layout ();
+  size_t i;
+
+  for (i = 0; i < ARRAY_LENGTH (cases); ++i) {
+    struct captured log;
+    struct logger logger;
+
+    captured_init (&log, &logger);
+    setup (state);
+    if (cases[i].differ)
+      store_le32 (entry (1, 199), 1);
+    assert_int_equal (recover_tables (&l, cases[i].interrupted,
+                                      cases[i].repair, 4096, &report,
+                                      &error), 0);
+    recover_log (&report, "t.vmdk", &logger);
+    assert_string_equal (log.text, cases[i].text);
+    assert_int_equal (log.warnings, cases[i].warnings);
+  }
+}
+
 static void
 test_unusual (void **state)
 {
@@ -440,7 +466,6 @@ main (void)
     cmocka_unit_test_setup (test_in_order, setup),
     cmocka_unit_test_setup (test_unused, setup),
     cmocka_unit_test_setup (test_differing, setup),
-    cmocka_unit_test_setup (test_interrupted_writer, setup),
     cmocka_unit_test_setup (test_bad_copy, setup),
     cmocka_unit_test_setup (test_two_places, setup),
     cmocka_unit_test_setup (test_both_bad, setup),
@@ -449,6 +474,7 @@ main (void)
     cmocka_unit_test_setup (test_missing_table, setup),
     cmocka_unit_test_setup (test_behind_last, setup),
     cmocka_unit_test_setup (test_interrupted, setup),
+    cmocka_unit_test_setup (test_log, setup),
     cmocka_unit_test_setup (test_unusual, setup),
   };
 
