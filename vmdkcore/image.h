@@ -45,6 +45,13 @@ struct vmdk_image {
   struct writing writing;
 };
 
+/* The link that the user named, the only one that is ever written. */
+static inline struct link *
+image_top_link (const struct vmdk_image *image)
+{
+  return image->chain.links[0];
+}
+
 /* vmdk_open, with a hook that outlives the image, or NULL. */
 extern struct vmdk_image *image_open (const char *path,
                                       const struct vmdk_options *options,
