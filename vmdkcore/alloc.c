@@ -6,7 +6,6 @@
 #include <config.h>
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -118,13 +117,7 @@ begin (struct alloc *a, struct vmdk_error *error)
       recover_tables (&a->layout, a->unclean, true, CHECK_BUDGET, &unused,
                       &report, error) == -1)
     return -1;
-  if (report.nr_mended > 0)
-    logger_warn (a->g->logger, "%s: was not closed cleanly by its last writer; "
-                 "%" PRIu64 " entries of its tables have been put right",
-                 a->g->io->name, report.nr_mended);
-  else if (a->unclean)
-    logger_note (a->g->logger, "%s: was not closed cleanly by its last writer; "
-                 "its tables are in order", a->g->io->name);
+  recover_log (&report, a->g->io->name, a->g->logger);
   if (report.nr_mended > 0)
     gtable_forget (a->g->gt);
   if (a->kind->set_unclean (a->g, true, error) == -1)

@@ -439,8 +439,8 @@ test_log (void **state)
     if (cases[i].differ)
       store_le32 (entry (1, 199), 1);
     assert_int_equal (recover_tables (&l, cases[i].interrupted,
-                                      cases[i].repair, 4096, &report,
-                                      &error), 0);
+                                      cases[i].repair, 4096, NULL,
+                                      &report, &error), 0);
     recover_log (&report, "t.vmdk", &logger);
     assert_string_equal (log.text, cases[i].text);
     assert_int_equal (log.warnings, cases[i].warnings);
