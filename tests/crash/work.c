@@ -162,17 +162,21 @@ static void
 look (struct worker *t, const char *what, uint32_t number,
       const uint8_t *new, uint64_t count, uint64_t offset, bool failed)
 {
-  const unsigned hit = t->w->rec->fault.hit;
+  unsigned hit = t->w->rec->fault.hit;
   struct vmdk_error error;
+  int r;
 
-  /* In case that the one fault is in here. */
-  if (work_judge (t->w, "read", vmdk_pread (t->w->image, t->now, count,
+  r = work_judge (t->w, "read", vmdk_pread (t->w->image, t->now, count,
                                             offset, &error),
-                  &error, hit, false) == -1 &&
-      (has_problem (t->w) ||
-       work_judge (t->w, "read again",
-                   vmdk_pread (t->w->image, t->now, count, offset, &error),
-                   &error, t->w->rec->fault.hit, false) == -1))
+                  &error, hit, false);
+  /* In case that the one fault was in there. */
+  if (r == -1 && !has_problem (t->w)) {
+    hit = t->w->rec->fault.hit;
+    r = work_judge (t->w, "read again",
+                    vmdk_pread (t->w->image, t->now, count, offset, &error),
+                    &error, hit, false);
+  }
+  if (r == -1)
     return;
   report_problem (t->w, what, model_done_maybe (t->w->m, number, new, t->now,
                                                 failed));
@@ -232,9 +236,9 @@ do_write (struct worker *t)
 static void
 do_zero (struct worker *t)
 {
-  const unsigned hit = t->w->rec->fault.hit;
   const uint32_t number = model_number (t->w->m);
   const bool fua = chance (t, t->fua_odds);
+  unsigned hit = t->w->rec->fault.hit;
   const unsigned fast = chance (t, 4) ? VMDK_FAST : 0;
   const unsigned may_trim = chance (t, 3) ? 0 : VMDK_MAY_TRIM;
   struct vmdk_error error;
@@ -247,9 +251,10 @@ do_zero (struct worker *t)
                  may_trim | fast | (fua ? VMDK_FUA : 0), &error);
   if (r == -1 && fast && error.kind == VMDK_ERROR_UNSUPPORTED) {
     model_void (t->w->m, number);
+    hit = t->w->rec->fault.hit;
     if (work_judge (t->w, "read", vmdk_pread (t->w->image, t->now, count,
                                               offset, &error),
-                    &error, t->w->rec->fault.hit, false) == 0)
+                    &error, hit, false) == 0)
       report_problem (t->w, "fast zero", model_compare (t->w->m, t->now,
                                                         count, offset));
     return;
