@@ -17,17 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "bytes.h"
 #include "charset.h"
-#include "descriptor.h"
-
-/* A piece of the text, not terminated. */
-struct span {
-  const char *p;
-  size_t len;
-};
+#include "descriptor-text.h"
 
 struct parser {
   struct descriptor *d;
@@ -37,15 +30,6 @@ struct parser {
   unsigned line;
   size_t allocated_extents;
   bool has_version, has_parent_cid;
-};
-
-static const struct {
-  const char *word;
-  enum extent_access access;
-} access_words[] = {
-  { "RW", ACCESS_RW },
-  { "RDONLY", ACCESS_RDONLY },
-  { "NOACCESS", ACCESS_NOACCESS },
 };
 
 static const struct {
@@ -63,67 +47,6 @@ static const struct {
 };
 
 #define ARRAY_SIZE(a) (sizeof (a) / sizeof (a)[0])
-
-static bool
-is_blank (char c)
-{
-  return c == ' ' || c == '\t' || c == '\r';
-}
-
-static struct span
-trim (struct span s)
-{
-  while (s.len > 0 && is_blank (s.p[0]))
-    s.p++, s.len--;
-  while (s.len > 0 && is_blank (s.p[s.len-1]))
-    s.len--;
-  return s;
-}
-
-static bool
-span_is (struct span s, const char *word)
-{
-  return s.len == strlen (word) && strncasecmp (s.p, word, s.len) == 0;
-}
-
-static bool
-span_starts (struct span s, const char *word)
-{
-  return s.len >= strlen (word) && strncasecmp (s.p, word, strlen (word)) == 0;
-}
-
-/* Cut the next line off the text.  Returns false at its end. */
-static bool
-next_line (struct span *text, struct span *line)
-{
-  const char *lf;
-
-  if (text->len == 0)
-    return false;
-  lf = memchr (text->p, '\n', text->len);
-  line->p = text->p;
-  line->len = lf ? (size_t) (lf - text->p) : text->len;
-  text->p += line->len + (lf != NULL);
-  text->len -= line->len + (lf != NULL);
-  *line = trim (*line);
-  return true;
-}
-
-/* Cut the next word off a line; empty at its end. */
-static struct span
-next_word (struct span *line)
-{
-  struct span word;
-
-  *line = trim (*line);
-  word.p = line->p;
-  word.len = 0;
-  while (word.len < line->len && !is_blank (word.p[word.len]))
-    word.len++;
-  line->p += word.len;
-  line->len -= word.len;
-  return word;
-}
 
 static bool
 is_digits (struct span s)
@@ -147,25 +70,6 @@ parse_number (struct span s, uint64_t *r)
     if (!mul_u64 (*r, 10, r) || !add_u64 (*r, (uint64_t) (s.p[i] - '0'), r))
       return false;
   return is_digits (s);
-}
-
-/* Parse 1 to 8 hex digits and nothing else. */
-static bool
-parse_cid (struct span s, uint32_t *r)
-{
-  size_t i;
-
-  if (s.len == 0 || s.len > 8)
-    return false;
-  *r = 0;
-  for (i = 0; i < s.len; ++i) {
-    const int c = tolower ((unsigned char) s.p[i]);
-
-    if (!isxdigit (c))
-      return false;
-    *r = *r << 4 | (uint32_t) (isdigit (c) ? c - '0' : c - 'a' + 10);
-  }
-  return true;
 }
 
 static int __attribute__ ((format (printf, 2, 3)))
@@ -201,7 +105,7 @@ parse_file (struct parser *ps, struct span rest, struct extent_line *e)
 {
   struct span name, word;
 
-  rest = trim (rest);
+  rest = span_trim (rest);
   if (rest.len > 0 && rest.p[0] == '"') {
     const char *quote;
 
@@ -215,12 +119,12 @@ parse_file (struct parser *ps, struct span rest, struct extent_line *e)
     rest.len -= name.len + 2;
   }
   else
-    name = next_word (&rest);
+    name = text_next_word (&rest);
   if (name.len == 0)
     return syntax_error (ps, "the extent names no file");
 
   /* Device extents may carry two more words, which mean nothing here. */
-  word = next_word (&rest);
+  word = text_next_word (&rest);
   if (word.len > 0 && word.p[0] != '#' && !parse_number (word, &e->offset))
     return syntax_error (ps, "'%.*s' is not an offset in sectors",
                          SPAN_ARGS (word));
@@ -257,8 +161,8 @@ parse_extent (struct parser *ps, enum extent_access access,
               struct span rest)
 {
   struct extent_line e = { .access = access, .line = ps->line };
-  const struct span sectors = next_word (&rest);
-  const struct span type = next_word (&rest);
+  const struct span sectors = text_next_word (&rest);
+  const struct span type = text_next_word (&rest);
   size_t i;
 
   if (!parse_number (sectors, &e.sectors) || e.sectors > MAX_SECTORS)
@@ -333,7 +237,7 @@ set_cid (struct parser *ps, bool *has, uint32_t *cid, const char *key,
     say_duplicate (ps, key);
     return 0;
   }
-  if (!parse_cid (value, cid))
+  if (!text_parse_cid (value, cid))
     return syntax_error (ps, "%s '%.*s' is not 1 to 8 hex digits", key,
                          SPAN_ARGS (value));
   *has = true;
@@ -362,26 +266,12 @@ static int
 parse_pair (struct parser *ps, struct span key, struct span value)
 {
   struct descriptor *d = ps->d;
+  bool is_closed;
 
-  if (value.len > 0 && value.p[0] == '"') {
-    const char *quote;
-
-    value.p++, value.len--;
-    quote = memchr (value.p, '"', value.len);
-    if (quote)
-      value.len = (size_t) (quote - value.p);
-    else
-      logger_note (ps->logger, "%s: descriptor line %u: "
-                  "the quote is not closed", ps->name, ps->line);
-  }
-  else {
-    size_t i;
-
-    for (i = 1; i < value.len; ++i)
-      if (value.p[i] == '#' && is_blank (value.p[i-1]))
-        value.len = i;
-    value = trim (value);
-  }
+  value = text_cut_value (value, &is_closed);
+  if (!is_closed)
+    logger_note (ps->logger, "%s: descriptor line %u: "
+                "the quote is not closed", ps->name, ps->line);
 
   if (!d->transformed_by && is_transforming (key, value)) {
     d->transformed_by = span_dup (ps, key);
@@ -403,44 +293,23 @@ parse_pair (struct parser *ps, struct span key, struct span value)
   return 0;
 }
 
-/* If the line is a pair, split it and return true. */
-static bool
-split_pair (struct span line, struct span *key, struct span *value)
-{
-  const char *eq = memchr (line.p, '=', line.len);
-  size_t i;
-
-  if (!eq)
-    return false;
-  key->p = line.p;
-  key->len = (size_t) (eq - line.p);
-  *key = trim (*key);
-  value->p = eq + 1;
-  value->len = line.len - (size_t) (eq + 1 - line.p);
-  *value = trim (*value);
-  for (i = 0; i < key->len; ++i)
-    if (!isalnum ((unsigned char) key->p[i]) && !strchr ("._-", key->p[i]))
-      return false;
-  return key->len > 0;
-}
-
 static int
 parse_line (struct parser *ps, struct span line)
 {
-  struct span rest = line, word, key, value;
-  size_t i;
+  enum extent_access access;
+  struct span rest, word, key, value;
 
   if (line.len == 0 || line.p[0] == '#')
     return 0;
-  word = next_word (&rest);
-  for (i = 0; i < ARRAY_SIZE (access_words); ++i)
-    if (rest.len > 0 && span_is (word, access_words[i].word))
-      return parse_extent (ps, access_words[i].access, rest);
-  if (split_pair (line, &key, &value))
+  if (text_split_extent (line, &access, &rest))
+    return parse_extent (ps, access, rest);
+  if (text_split_pair (line, &key, &value))
     return parse_pair (ps, key, value);
 
   /* Anything of the shape of an extent must not be dropped. */
-  if (is_digits (next_word (&rest)))
+  rest = line;
+  word = text_next_word (&rest);
+  if (is_digits (text_next_word (&rest)))
     return syntax_error (ps, "'%.*s' is not a known access word",
                          SPAN_ARGS (word));
   logger_note (ps->logger, "%s: descriptor line %u: "
@@ -470,17 +339,6 @@ convert_names (struct descriptor *d)
     d->extents[i].utf8_name = convert_name (d, d->extents[i].name);
 }
 
-/* The text without a byte order mark, up to the first NUL. */
-static struct span
-body (const char *text, size_t len)
-{
-  struct span s = { text, strnlen (text, len) };
-
-  if (s.len >= 3 && memcmp (s.p, "\xef\xbb\xbf", 3) == 0)
-    s.p += 3, s.len -= 3;
-  return s;
-}
-
 int
 descriptor_parse (const char *text, size_t len, const char *name,
                   const struct logger *logger,
@@ -489,12 +347,12 @@ descriptor_parse (const char *text, size_t len, const char *name,
   struct parser ps = {
     .d = descriptor, .name = name, .logger = logger, .error = error,
   };
-  struct span rest = body (text, len), line;
+  struct span rest = text_body (text, len), line;
 
   *descriptor = (struct descriptor) {
     .version = 1, .parent_cid = DESCRIPTOR_NO_PARENT,
   };
-  while (next_line (&rest, &line)) {
+  while (text_next_line (&rest, &line)) {
     ps.line++;
     if (parse_line (&ps, line) == -1) {
       descriptor_free (descriptor);
@@ -546,26 +404,23 @@ is_title (struct span line)
 bool
 descriptor_is_text (const char *text, size_t len)
 {
-  struct span rest = body (text, min_u64 (len, 10 * 1024)), line;
-  struct span key, value;
+  struct span rest = text_body (text, min_u64 (len, 10 * 1024)), line;
+  struct span key, value, behind;
+  enum extent_access access;
   bool first = true, has_version = false, has_extent = false;
   size_t i;
 
   for (i = 0; i < rest.len; ++i)
     if ((unsigned char) rest.p[i] < 0x20 && !strchr ("\t\r\n", rest.p[i]))
       return false;
-  while (next_line (&rest, &line)) {
-    struct span words = line, word;
-
+  while (text_next_line (&rest, &line)) {
     if (first && is_title (line))
       return true;
     first = false;
-    if (split_pair (line, &key, &value) && span_is (key, "version"))
+    if (text_split_pair (line, &key, &value) && span_is (key, "version"))
       has_version = true;
-    word = next_word (&words);
-    for (i = 0; i < ARRAY_SIZE (access_words); ++i)
-      if (words.len > 0 && span_is (word, access_words[i].word))
-        has_extent = true;
+    if (text_split_extent (line, &access, &behind))
+      has_extent = true;
   }
   return has_version && has_extent;
 }
