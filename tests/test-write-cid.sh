@@ -141,6 +141,17 @@ for kind in monolithicSparse twoGbMaxExtentSparse monolithicFlat vmfs \
   check more
 done
 
+# The descriptor must become longer: another file takes its place.
+for kind in monolithicFlat twoGbMaxExtentSparse vmfsSparse; do
+  make_image $kind --size=1M
+  sed -i 's/^CID=.*/CID=1/' "$IMAGE"
+  chmod 640 "$IMAGE"
+  files=$(ls -A "$TMP/disk")
+  check more
+  [ "$(stat -c %a "$IMAGE")" = 640 ]
+  [ "$(ls -A "$TMP/disk")" = "$files" ] || fail "a file is left over"
+done
+
 # A snapshot that was made before is refused, one of the state after it not.
 for kind in monolithicSparse twoGbMaxExtentSparse monolithicFlat vmfsSparse; do
   make_base $kind --size=3M

@@ -96,6 +96,12 @@ for kind in monolithicSparse vmfsSparse; do
   check "without its parent" single-link=true
 done
 
+# A descriptor that must be replaced, and cannot be.
+make_image monolithicFlat --size=3M
+sed -i 's/^CID=.*/CID=1/' "$IMAGE"
+ln "$IMAGE" "$TMP/other-name"
+check "has other names, too (hard links)"
+
 # A file that may not be written.  Nothing keeps root from that but a mount.
 read_only_file ()
 {

@@ -94,19 +94,54 @@ max_cid (size_t digits)
   return digits < 8 ? (UINT32_C (1) << 4 * digits) - 1 : UINT32_MAX;
 }
 
+/* Has this CID a meaning of its own? */
+static bool
+is_reserved (uint32_t cid)
+{
+  return cid == 0 || cid >= UINT32_C (0xfffffffe);
+}
+
+/* Can some of the digits of each make such a CID, which the disk has not
+ * had before?  With 0xffffffff its snapshots would seem to have no parent.
+ */
+static bool
+can_be_torn (uint32_t old, uint32_t new)
+{
+  unsigned digits;
+
+  for (digits = 1; digits < 8; ++digits) {
+    const uint32_t low = max_cid (digits);
+    const uint32_t new_low = (old & ~low) | (new & low);
+    const uint32_t new_high = (new & ~low) | (old & low);
+
+    if ((new_low != old && is_reserved (new_low)) ||
+        (new_high != old && is_reserved (new_high)))
+      return true;
+  }
+  return false;
+}
+
 uint32_t
 descriptor_fit_cid (const char *text, size_t len, uint32_t cid)
 {
   struct places places;
   uint32_t mask = UINT32_MAX, present = 0;
+  bool in_place = false;
 
   find_places (text, len, &places);
   if (places.has_cid && text_parse_cid (places.cid, &present) &&
-      places.cid.len >= MIN_CID_DIGITS)
+      places.cid.len >= MIN_CID_DIGITS) {
     mask = max_cid (places.cid.len);
+    in_place = true;
+  }
   cid &= mask;
-  while (cid == 0 || cid >= UINT32_C (0xfffffffe) || cid == present)
-    cid = (cid + 1) & mask;
+  /* Each step changes each digit.  A new CID is torn into one with a
+   * meaning only if its first or its last digit is 0, e or f, so that
+   * there are few steps.
+   */
+  while (is_reserved (cid) || cid == present ||
+         (in_place && can_be_torn (present, cid)))
+    cid = (cid + mask / 15) & mask;
   return cid;
 }
 
@@ -201,8 +236,8 @@ place_cid (const char *text, const struct places *places, uint32_t cid,
 
 int
 descriptor_edit (const char *text, size_t len, size_t room,
-                 const struct descriptor_change *change, char **edited,
-                 size_t *edited_len, struct vmdk_error *error)
+                 const struct descriptor_change *change,
+                 struct edited_descriptor *edited, struct vmdk_error *error)
 {
   struct places places;
   struct span old;
@@ -245,10 +280,12 @@ descriptor_edit (const char *text, size_t len, size_t room,
            places.text_end - at - old.len);
   memcpy (copy + at, new, new_len);
 
-  /* The text must not run on into something behind its NUL. */
-  if (text_end > places.text_end)
+  *edited = (struct edited_descriptor) { .text = copy, .len = copy_len };
+  if (text_end > places.text_end) {
+    /* The text must not run on into something behind its NUL. */
     memset (copy + text_end, 0, copy_len - text_end);
-  *edited = copy;
-  *edited_len = copy_len;
+    edited->moved = at;
+    edited->moved_end = text_end + (text_end < copy_len);
+  }
   return 0;
 }

@@ -18,6 +18,7 @@
 #include "bytes.h"
 #include "io.h"
 #include "lock.h"
+#include "replace.h"
 
 struct io_file {
   struct io io;
@@ -145,6 +146,42 @@ file_lock (struct io *io, enum io_lock lock, struct vmdk_error *error)
   return 0;
 }
 
+static int
+file_check_replace (struct io *io, struct vmdk_error *error)
+{
+  const struct io_file *f = (const struct io_file *) io;
+
+  return replace_check (f->fd, io->name, error);
+}
+
+static int
+file_replace (struct io *io, const void *data, size_t count, bool *unsure,
+              struct vmdk_error *error)
+{
+  struct io_file *f = (struct io_file *) io;
+  struct stat statbuf;
+  int fd, r;
+
+  r = replace_file (f->fd, io->name, data, count, f->lock, &fd, error);
+  *unsure = r == -1 && fd != -1;
+  if (fd == -1)
+    return -1;
+  /* Whatever the disk will have, what is in use is the new file, under the
+   * old number.
+   */
+  if (fstat (fd, &statbuf) == -1 || dup3 (fd, f->fd, O_CLOEXEC) == -1) {
+    r = error_sys (error, errno, "dup3: new %s", io->name);
+    *unsure = true;
+  }
+  else {
+    io->dev = statbuf.st_dev;
+    io->ino = statbuf.st_ino;
+    atomic_store (&io->size, count);
+  }
+  close (fd);
+  return r;
+}
+
 static bool
 file_is_stored (struct io *io, uint64_t offset, uint64_t count,
                 uint64_t *length)
@@ -205,6 +242,8 @@ static const struct io_ops file_ops = {
   .punch = file_punch,
   .truncate = file_truncate,
   .sync = file_sync,
+  .check_replace = file_check_replace,
+  .replace = file_replace,
   .lock = file_lock,
   .close = file_close,
 };

@@ -45,7 +45,7 @@ struct io_ops {
   /* Hint that a range will be read soon.  Any thread. */
   void (*prefetch) (struct io *io, uint64_t offset, uint64_t count);
 
-  /* The following five are NULL in a backend that cannot be written, and
+  /* The following four are NULL in a backend that cannot be written, and
    * called only if 'writable' is set in the backend.
    */
 
@@ -72,6 +72,21 @@ struct io_ops {
    * Any thread.
    */
   int (*sync) (struct io *io, struct vmdk_error *error);
+
+  /* Find a reason why the following one would fail, changing nothing.  NULL
+   * if it is.
+   */
+  int (*check_replace) (struct io *io, struct vmdk_error *error);
+
+  /* Make 'count' bytes at 'data' all that there is, durably, and so that
+   * a power cut leaves all of the old or all of the new bytes.  The lock
+   * is kept, 'dev' and 'ino' may change.  On failure the old bytes are
+   * there, but *unsure tells whether it is not known which are after a
+   * power cut.  NULL in a backend that cannot do it.  No other call that
+   * changes something may be going on.
+   */
+  int (*replace) (struct io *io, const void *data, size_t count,
+                  bool *unsure, struct vmdk_error *error);
 
   /* Take, change or drop the lock that keeps other programs from writing,
    * or from using, what the backend stands for.  Fails with EBUSY, and

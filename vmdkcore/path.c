@@ -181,11 +181,8 @@ path_open_user (const struct path_policy *policy, const char *path,
   return NULL;
 }
 
-/* Get the absolute path, free of links, of an open file or folder.  On
- * EXDEV it has none, because it is in no folder.
- */
-static int
-real_path (int fd, char path[PATH_MAX])
+int
+path_of_fd (int fd, char path[PATH_MAX])
 {
   struct proc_fd p;
   const ssize_t r = readlink (proc_fd (fd, &p), path, PATH_MAX);
@@ -200,14 +197,14 @@ real_path (int fd, char path[PATH_MAX])
   return 0;
 }
 
-/* Is 'path' (from real_path) the folder 'dir', or in it or below? */
+/* Is 'path' (from path_of_fd) the folder 'dir', or in it or below? */
 static bool
 lies_in (const char *path, int dir)
 {
   char folder[PATH_MAX];
   size_t len;
 
-  if (real_path (dir, folder) == -1)
+  if (path_of_fd (dir, folder) == -1)
     return false;
   len = strlen (folder);
   if (len == 1)                 /* the root */
@@ -274,7 +271,7 @@ may_tell (const struct path_policy *policy, int dir, const char *name,
   }
   free (folder);
 
-  if (real_path (fd, path) == 0 &&
+  if (path_of_fd (fd, path) == 0 &&
       (lies_in (path, dir) || lies_in_allowed (path, policy))) {
     n = readlinkat (dir, name, target, sizeof target - 1);
     r = true;
@@ -305,7 +302,7 @@ open_beneath (const struct path_policy *policy, int dir, const char *name)
   return (int) syscall (SYS_openat2, dir, name, &how, sizeof how);
 }
 
-/* Open the folder of a file whose path came from real_path, and make
+/* Open the folder of a file whose path came from path_of_fd, and make
  * sure that it is still that folder.  'path' is changed.
  */
 static int
@@ -319,7 +316,7 @@ open_folder_of (char *path, const char *name, struct vmdk_error *error)
   fd = open (path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd == -1)
     return error_sys (error, errno, "open: folder of %s", shown (name));
-  if (real_path (fd, now) == -1 || strcmp (now, path) != 0) {
+  if (path_of_fd (fd, now) == -1 || strcmp (now, path) != 0) {
     close (fd);
     return denied (name, error);
   }
@@ -361,7 +358,7 @@ open_literal (const struct path_policy *policy, int dir,
     }
   }
 
-  if (real_path (fd, path) == -1) {
+  if (path_of_fd (fd, path) == -1) {
     if (errno == EXDEV)
       denied (name, error);
     else

@@ -14,6 +14,8 @@
 #ifndef VMDK_PATH_H
 #define VMDK_PATH_H
 
+#include <limits.h>
+
 #include "io.h"
 
 /* The folders that a user allows beside the image's own. */
@@ -54,5 +56,11 @@ extern struct io *path_open_user (const struct path_policy *policy,
 extern struct io *path_open_named (const struct path_policy *policy,
                                    int dir, const char *name, int *folder,
                                    struct vmdk_error *error);
+
+/* Get the absolute path, free of links, of an open file or folder; with
+ * a text behind it if that has been removed.  Returns -1 and errno: on
+ * EXDEV it has none, because it is in no folder.
+ */
+extern int path_of_fd (int fd, char path[PATH_MAX]);
 
 #endif /* VMDK_PATH_H */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "content-id.h"
 #include "writing.h"
 
 static bool
@@ -70,5 +71,5 @@ writing_check_image (const struct vmdk_image *image,
     return error_set (error, VMDK_ERROR_CORRUPT, EROFS,
                       "%s: is read-only because %s has more than one part in "
                       "it", link->name, shared->name);
-  return 0;
+  return content_id_check (link, error);
 }

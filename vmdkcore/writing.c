@@ -10,15 +10,9 @@
 #include <config.h>
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
 
 #include "alloc.h"
-#include "bytes.h"
-#include "descriptor.h"
-#include "descriptor-edit.h"
+#include "content-id.h"
 #include "writing.h"
 
 void
@@ -280,81 +274,17 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   return r;
 }
 
-/* Write those bytes of a text that are not the same as before. */
-static int
-write_difference (struct io *io, uint64_t offset, const char *old,
-                  size_t old_len, const char *new, size_t new_len,
-                  struct vmdk_error *error)
-{
-  const size_t common = (size_t) min_u64 (old_len, new_len);
-  size_t first = 0, end = new_len;
-
-  while (first < common && old[first] == new[first])
-    first++;
-  if (old_len == new_len)
-    while (end > first && old[end - 1] == new[end - 1])
-      end--;
-  return end == first ? 0 :
-    io_pwrite (io, new + first, end - first, offset + first, error);
-}
-
-static int
-random_id (struct descriptor_change *change, const char *text, size_t len,
-           struct vmdk_error *error)
-{
-  uint8_t *id = change->long_content_id;
-
-  if (getrandom (id, sizeof change->long_content_id, 0) !=
-      sizeof change->long_content_id)
-    return error_sys (error, errno, "getrandom");
-  change->cid = descriptor_fit_cid (text, len, load_le32 (id));
-  id[12] = (uint8_t) (change->cid >> 24);
-  id[13] = (uint8_t) (change->cid >> 16);
-  id[14] = (uint8_t) (change->cid >> 8);
-  id[15] = (uint8_t) change->cid;
-  return 0;
-}
-
-/* Give the link a new content ID, and see to it that no changed data can be
- * on the disk with the old one, which snapshots would accept.
+/* See to it that no changed data can be on the disk with the old content
+ * ID.
  */
 static int
-change_cid (struct vmdk_image *image, struct vmdk_error *error)
+change_content_id (struct vmdk_image *image, struct vmdk_error *error)
 {
-  struct link *link = image_top_link (image);
-  struct io *io = link->files[0];
-  const uint64_t offset = link->descriptor_offset;
-  const size_t room =
-    (size_t) min_u64 (link->descriptor_room, DESCRIPTOR_MAX_SIZE);
-  const size_t len = (size_t) min_u64 (room, io->size - offset);
-  struct descriptor_change change;
-  char *text, *edited = NULL;
-  size_t edited_len;
-  int r = -1;
+  bool unsure;
+  const int r = content_id_change (image_top_link (image), &unsure, error);
 
-  if (room == 0)
-    return 0;
-  text = malloc (len);
-  if (!text)
-    return error_nomem (error);
-  if (io_pread (io, text, len, offset, error) == 0 &&
-      random_id (&change, text, len, error) == 0 &&
-      descriptor_edit (text, len, room, &change, &edited, &edited_len,
-                       error) == 0 &&
-      write_difference (io, offset, text, len, edited, edited_len,
-                        error) == 0) {
-    link->cid = change.cid;
-    /* Not io_sync, for which a sync of another thread that is still going
-     * on would be enough.
-     */
-    r = io->ops->sync (io, error);
-    if (r == -1)
-      (void) fail_publishing (image, error);
-  }
-  else
-    error_prefix (error, "%s", link->name);
-  free (edited);
-  free (text);
+  if (r == -1 && unsure)
+    (void) fail_publishing (image, error);
   return r;
 }
 
@@ -379,7 +309,7 @@ writing_start (struct vmdk_image *image, uint64_t count, uint64_t offset,
   if (!atomic_load (&w->started)) {
     r = begin_extents (image, error);
     if (r == 0)
-      r = change_cid (image, error);
+      r = change_content_id (image, error);
     atomic_store (&w->started, r == 0);
   }
   pthread_mutex_unlock (&w->start_lock);
