@@ -23,6 +23,7 @@
 struct io_file {
   struct io io;
   int fd;
+  bool is_device;
   enum io_lock lock;
 };
 
@@ -113,6 +114,21 @@ file_punch (struct io *io, uint64_t offset, uint64_t count,
                     io->name, offset, count);
 }
 
+/* A hole far behind the end of the file, where nobody writes, is none, but
+ * file systems that do not make holes say so.  Devices are different: they
+ * refuse what is behind the end.
+ */
+static bool
+file_can_punch (struct io *io)
+{
+  const struct io_file *f = (const struct io_file *) io;
+  struct vmdk_error ignored;
+
+  return f->is_device ||
+    file_punch (io, io->size + (UINT64_C (1) << 30), SECTOR_SIZE,
+                &ignored) == 1;
+}
+
 static int
 file_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
 {
@@ -139,9 +155,12 @@ static int
 file_lock (struct io *io, enum io_lock lock, struct vmdk_error *error)
 {
   struct io_file *f = (struct io_file *) io;
+  const int r = lock_fd (f->fd, io->name, f->lock, lock, error);
 
-  if (lock_fd (f->fd, io->name, f->lock, lock, error) == -1)
+  if (r == -1)
     return -1;
+  if (r == 1)
+    io->without_locks = true;
   f->lock = lock;
   return 0;
 }
@@ -240,6 +259,7 @@ static const struct io_ops file_ops = {
   .prefetch = file_prefetch,
   .pwrite = file_pwrite,
   .punch = file_punch,
+  .can_punch = file_can_punch,
   .truncate = file_truncate,
   .sync = file_sync,
   .check_replace = file_check_replace,
@@ -273,8 +293,10 @@ io_file_new (int fd, bool writable, const char *name,
   f->io.ops = &file_ops;
   f->io.size = (uint64_t) end;
   f->io.writable = writable;
-  f->io.dev = statbuf.st_dev;
-  f->io.ino = statbuf.st_ino;
+  f->is_device = S_ISBLK (statbuf.st_mode);
+  /* A device may have several names. */
+  f->io.dev = f->is_device ? statbuf.st_rdev : statbuf.st_dev;
+  f->io.ino = f->is_device ? UINT64_MAX : statbuf.st_ino;
   f->io.refs = 1;
   f->fd = fd;
   return &f->io;

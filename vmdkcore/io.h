@@ -45,7 +45,7 @@ struct io_ops {
   /* Hint that a range will be read soon.  Any thread. */
   void (*prefetch) (struct io *io, uint64_t offset, uint64_t count);
 
-  /* The following four are NULL in a backend that cannot be written, and
+  /* The following five are NULL in a backend that cannot be written, and
    * called only if 'writable' is set in the backend.
    */
 
@@ -62,6 +62,11 @@ struct io_ops {
    */
   int (*punch) (struct io *io, uint64_t offset, uint64_t count,
                 struct vmdk_error *error);
+
+  /* Can punch be expected to work?  NULL if that is only known when it is
+   * tried.  Changes nothing.  Any thread.
+   */
+  bool (*can_punch) (struct io *io);
 
   /* Set the size to 'size' bytes.  What is added reads as zeroes, what is
    * cut off is gone.  Calls must not overlap.
@@ -107,6 +112,7 @@ struct io {
   bool writable;                /* fixed when opened */
   atomic_bool unsynced;         /* set when a change has returned, cleared
                                    when a sync begins */
+  bool without_locks;           /* set by lock: it had no effect */
   uint64_t dev, ino;            /* identity; both 0 if it has none */
   unsigned refs;                /* changed while opening, closing only */
 };
@@ -191,6 +197,12 @@ io_sync (struct io *io, struct vmdk_error *error)
 {
   return atomic_exchange (&io->unsynced, false) ?
     io->ops->sync (io, error) : 0;
+}
+
+static inline bool
+io_can_punch (struct io *io)
+{
+  return !io->ops->can_punch || io->ops->can_punch (io);
 }
 
 static inline int

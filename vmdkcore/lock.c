@@ -114,7 +114,7 @@ static int
 call_failed (const char *name, int err, struct vmdk_error *error)
 {
   if (is_without_locks (err))
-    return 0;
+    return 1;
   if (err == EAGAIN || err == EACCES)
     return error_set (error, VMDK_ERROR_BUSY, EBUSY,
                       "%s: is in use by another program, which has locked "
@@ -122,7 +122,9 @@ call_failed (const char *name, int err, struct vmdk_error *error)
   return error_sys (error, err, "fcntl: %s: locking", name);
 }
 
-/* Is anybody else in the way of these acts? */
+/* Is anybody else in the way of these acts?  0, 1 if that cannot be known,
+ * or -1.
+ */
 static int
 check (int fd, const char *name, const struct acts *acts,
        struct vmdk_error *error)
@@ -168,7 +170,7 @@ lock_fd (int fd, const char *name, enum io_lock held, enum io_lock wanted,
     if (!err)
       err = set_locks (fd, F_RDLCK, REFUSED_BASE, added.refused);
     r = err ? call_failed (name, err, error) : check (fd, name, &new, error);
-    if (err || r == -1) {
+    if (r != 0) {
       set_locks (fd, F_UNLCK, DONE_BASE, added.done);
       set_locks (fd, F_UNLCK, REFUSED_BASE, added.refused);
       return r;

@@ -13,7 +13,7 @@
 /* Change the lock that this process holds on the open file 'fd' from
  * 'held' to 'wanted'.  Fails with EBUSY, the lock unchanged, if another
  * program is in the way.  Where the file system has no locks nothing
- * happens.  'name' is for the message.
+ * happens, and 1 is returned instead of 0.  'name' is for the message.
  */
 extern int lock_fd (int fd, const char *name, enum io_lock held,
                     enum io_lock wanted, struct vmdk_error *error);
