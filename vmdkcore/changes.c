@@ -136,7 +136,8 @@ vmdk_pwrite (struct vmdk_image *image, const void *buf, size_t count,
   unsigned epoch;
   int r = 0;
 
-  if (writing_start (image, count, offset, error) == -1)
+  if (writing_check_change (image, count, offset, error) == -1 ||
+      writing_start (image, error) == -1)
     return -1;
   epoch = epochs_enter (&image->epochs);
   while (left > 0 && r == 0) {
@@ -182,30 +183,72 @@ zero_in_place (const struct piece *p, bool may_trim, bool fast,
     r == 1 ? 0 : -1;
 }
 
-/* Can all of the range be made zeroes without writing them?  Whether holes
- * can be made in files is seen when it is tried; that can only be taken
- * back if it is tried first.
+/* How much of a range is whole grains; the last one may end with the
+ * extent.
+ */
+static uint64_t
+whole_grains (const struct extent *e, uint64_t offset, uint64_t count)
+{
+  if (offset % e->grain_size != 0)
+    return 0;
+  return offset + count == e->length ? count : count - count % e->grain_size;
+}
+
+/* Can a piece be made zeroes without writing them?  1, 0 or -1.  *punches is
+ * set if a hole has to be made in the file.
+ */
+static int
+piece_is_fast (const struct piece *p, bool may_trim, bool *punches,
+               struct vmdk_error *error)
+{
+  struct extent *e = p->extent;
+  const bool below = p->parents.below.exists;
+  uint64_t done, n;
+
+  for (done = 0; done < p->count; done += n) {
+    const uint64_t offset = p->offset + done, left = p->count - done;
+    struct run run;
+
+    if (e->ops->map (e, offset, left, MAP_FOR_READING, &run, error) == -1)
+      return -1;
+    n = run.length;
+    if (run.kind == RUN_BAD)
+      return e->ops->explain (e, offset, error);
+    if (run.kind == RUN_ZERO || (run.kind == RUN_HOLE && !below))
+      continue;
+    if (!may_trim)
+      return 0;
+    if (!e->alloc) {
+      if (!io_can_punch (run.io))
+        return 0;
+      *punches = true;
+      continue;
+    }
+    n = min_u64 (n, whole_grains (e, offset, left));
+    if (n == 0 || (below && !e->zero_entries))
+      return 0;
+  }
+  return 1;
+}
+
+/* Can all of the range be made zeroes without writing them?  Whether a hole
+ * can be made in a file is seen for sure when it is tried; that can only be
+ * taken back if it is tried first.
  */
 static int
 check_fast (struct vmdk_image *image, uint64_t count, uint64_t offset,
             bool may_trim, struct vmdk_error *error)
 {
   unsigned epoch = epochs_enter (&image->epochs);
-  bool in_place = false, first = true;
+  bool punches = false, first = true;
   int r = 1;
 
   while (count > 0 && r == 1) {
     struct piece p;
 
     find_piece (image, offset, count, &p);
-    if (p.extent->alloc)
-      r = alloc_zero_is_fast (p.extent->alloc, &p.parents.below, may_trim,
-                              p.count, p.offset, error);
-    else {
-      in_place = true;
-      r = may_trim;
-    }
-    if (in_place && !first)
+    r = piece_is_fast (&p, may_trim, &punches, error);
+    if (r == 1 && punches && !first)
       r = 0;
     first = false;
     offset += p.count;
@@ -228,8 +271,9 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
   unsigned epoch;
   int r = 0;
 
-  if (writing_start (image, count, offset, error) == -1 ||
-      (fast && check_fast (image, count, offset, may_trim, error) == -1))
+  if (writing_check_change (image, count, offset, error) == -1 ||
+      (fast && check_fast (image, count, offset, may_trim, error) == -1) ||
+      writing_start (image, error) == -1)
     return -1;
   while (count > 0 && r == 0) {
     struct piece p;
@@ -276,7 +320,8 @@ vmdk_trim (struct vmdk_image *image, uint64_t count, uint64_t offset,
   unsigned epoch;
   int r = 0;
 
-  if (writing_start (image, count, offset, error) == -1)
+  if (writing_check_change (image, count, offset, error) == -1 ||
+      writing_start (image, error) == -1)
     return -1;
   while (count > 0 && r == 0) {
     struct piece p;

@@ -97,9 +97,10 @@ sparse_add_alloc (struct sparse *s, const struct gtable_layout *layout,
     s->g.extent.read_only = "one of its two grain directories is not usable";
     return 0;
   }
+  s->g.extent.zero_entries = s->h.flags & HOSTED_ZEROED_GRAINS;
   s->g.extent.alloc =
-    alloc_new (&s->g, layout, s->h.flags & HOSTED_ZEROED_GRAINS ?
-               &zeroed_kind : &sparse_kind,
+    alloc_new (&s->g, layout,
+               s->g.extent.zero_entries ? &zeroed_kind : &sparse_kind,
                min_u64 (s->h.overhead, grains_file_sectors (&s->g)),
                s->h.unclean, error);
   return s->g.extent.alloc ? 0 : -1;

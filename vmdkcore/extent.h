@@ -85,6 +85,7 @@ struct extent {
    * it cannot be written though its file can, NULL if it can.
    */
   struct alloc *alloc;
+  bool zero_entries;            /* a grain can be marked as zeroes */
   const char *read_only;
 };
 

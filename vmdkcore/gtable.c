@@ -41,6 +41,12 @@ gtable_free (struct gtable *gt)
   free (gt);
 }
 
+const struct gtable_layout *
+gtable_layout (const struct gtable *gt)
+{
+  return &gt->l;
+}
+
 /* A run that grows as pieces of it are found. */
 struct growing_run {
   bool by_allocation;

@@ -72,6 +72,9 @@ extern struct gtable *gtable_new (const struct gtable_layout *layout);
 /* NULL is accepted. */
 extern void gtable_free (struct gtable *gt);
 
+/* What it was made of; valid until it is freed. */
+extern const struct gtable_layout *gtable_layout (const struct gtable *gt);
+
 /* The longest uniform run of grains from 'grain' on, of at most 'max'
  * (at least 1; the range must lie in the table): its length goes to
  * *count and the code of its first grain to *code.  Grains of one run

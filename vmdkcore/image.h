@@ -13,7 +13,14 @@
 
 /* How an image is being written. */
 struct writing {
-  bool begun;                   /* by vmdk_begin_writing */
+  atomic_bool begun;            /* by vmdk_begin_writing */
+
+  /* What is known of the tables, since they were looked at: why they must
+   * not be changed, or that they may.
+   */
+  bool checked, refused;
+  struct vmdk_error refusal;
+
   size_t max_pending;           /* bytes that one extent's changes may take
                                    before they are published */
 

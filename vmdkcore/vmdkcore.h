@@ -156,12 +156,14 @@ extern int vmdk_prefetch (struct vmdk_image *image, uint64_t count,
  * goes on.
  */
 
-/* Get ready to change the image: keep other programs from using its files,
- * and put right what a writer that was killed has left behind.  Fails,
- * and the image stays as it was and readable, if another program uses it
- * (VMDK_ERROR_BUSY) or it cannot be written, with the reason in *error.
- * Calls of this and of vmdk_end_writing must not overlap; reading may go
- * on meanwhile.
+/* Get ready to change the image: keep other programs from using its files.
+ * If it was not closed cleanly, or has few tables (4 MiB), look whether they
+ * are in order or can be put right; otherwise that is done with the first
+ * change, as the putting right is always: until then no file is written.
+ * Fails, and the image stays as it was and readable, if another program uses
+ * it (VMDK_ERROR_BUSY) or it cannot be written, with the reason in *error.
+ * Calls of this and of vmdk_end_writing must not overlap; reading may go on
+ * meanwhile.
  */
 extern int vmdk_begin_writing (struct vmdk_image *image,
                                struct vmdk_error *error);

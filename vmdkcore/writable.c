@@ -8,9 +8,18 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "alloc.h"
 #include "content-id.h"
+#include "recover.h"
 #include "writing.h"
+
+/* Memory for the check of the tables. */
+#define CHECK_BUDGET (16 * 1024 * 1024)
+
+/* To read so many bytes of tables takes no time that a client would see. */
+#define MAX_SMALL (4 * 1024 * 1024)
 
 static bool
 same_file (const struct io *a, const struct io *b)
@@ -34,6 +43,58 @@ find_shared_file (const struct vmdk_image *image)
           return top->files[i];
   }
   return NULL;
+}
+
+/* What a line has of a file. */
+struct share {
+  const struct io *io;
+  uint64_t start, end;          /* bytes */
+};
+
+static int
+compare_shares (const void *a, const void *b)
+{
+  const struct share *x = a, *y = b;
+
+  if (x->io != y->io)
+    return x->io < y->io ? -1 : 1;
+  return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Flat extents may share a file, but no byte of it; a link opens each file
+ * once, whatever its names.
+ */
+static int
+check_shares (const struct link *link, struct vmdk_error *error)
+{
+  struct share *shares = malloc (link->nr_extents * sizeof *shares);
+  size_t i, nr = 0;
+  int r = 0;
+
+  if (!shares)
+    return error_nomem (error);
+  for (i = 0; i < link->nr_extents && r == 0; ++i) {
+    struct extent *e = link->extents[i];
+    struct run run;
+
+    if (e->alloc)
+      continue;
+    r = e->ops->map (e, 0, e->length, MAP_FOR_READING, &run, error);
+    if (r == 0 && run.kind == RUN_DATA)
+      shares[nr++] = (struct share) {
+        .io = run.io, .start = run.offset, .end = run.offset + run.length,
+      };
+  }
+  qsort (shares, nr, sizeof *shares, compare_shares);
+  for (i = 1; i < nr && r == 0; ++i)
+    if (shares[i - 1].io == shares[i].io &&
+        shares[i - 1].end > shares[i].start)
+      r = error_set (error, VMDK_ERROR_CORRUPT, EROFS,
+                     "%s: is read-only because two lines of the descriptor "
+                     "have the same bytes of %s", link->name,
+                     shares[i].io->name);
+  free (shares);
+  return r;
 }
 
 int
@@ -71,5 +132,53 @@ writing_check_image (const struct vmdk_image *image,
     return error_set (error, VMDK_ERROR_CORRUPT, EROFS,
                       "%s: is read-only because %s has more than one part in "
                       "it", link->name, shared->name);
-  return content_id_check (link, error);
+  return check_shares (link, error) == -1 ||
+    content_id_check (link, error) == -1 ? -1 : 0;
+}
+
+bool
+writing_tables_are_urgent (const struct vmdk_image *image)
+{
+  const struct link *link = image_top_link (image);
+  uint64_t sectors = 0;
+  size_t i;
+
+  for (i = 0; i < link->nr_extents; ++i) {
+    const struct extent *e = link->extents[i];
+    const struct gtable_layout *l;
+    unsigned copies;
+
+    if (!e->alloc)
+      continue;
+    if (alloc_is_unclean (e->alloc))
+      return true;
+    l = gtable_layout (((const struct grains *) e)->gt);
+    copies = l->directory[0] != 0 && l->directory[1] != 0 ? 2 : 1;
+    sectors += div_up (l->nr_grains, l->entries_per_table) * l->table_size *
+      copies;
+  }
+  return sectors * SECTOR_SIZE <= MAX_SMALL;
+}
+
+int
+writing_check_tables (const struct vmdk_image *image,
+                      struct vmdk_error *error)
+{
+  const struct link *link = image_top_link (image);
+  size_t i;
+
+  for (i = 0; i < link->nr_extents; ++i) {
+    const struct extent *e = link->extents[i];
+    const struct grains *g = (const struct grains *) e;
+    struct recover_report report;
+
+    /* Only extents with grains have an allocator. */
+    if (!e->alloc)
+      continue;
+    if (recover_tables (gtable_layout (g->gt), alloc_is_unclean (e->alloc),
+                        false, CHECK_BUDGET, NULL, &report, error) == -1)
+      return -1;
+    recover_log (&report, g->io->name, &image->logger);
+  }
+  return 0;
 }

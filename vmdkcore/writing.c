@@ -66,9 +66,9 @@ writing_lock_for_reading (struct vmdk_image *image, struct vmdk_error *error)
 }
 
 static int
-check_failed (struct vmdk_image *image, struct vmdk_error *error)
+check_failed (const struct vmdk_image *image, struct vmdk_error *error)
 {
-  struct writing *w = &image->writing;
+  const struct writing *w = &image->writing;
 
   if (!atomic_load (&w->failed))
     return 0;
@@ -116,25 +116,7 @@ begin_extent (struct vmdk_image *image, struct alloc *a,
   return error->kind == VMDK_ERROR_NOMEM ? -1 : fail (image, error);
 }
 
-/* Put right what was not closed cleanly. */
-static int
-recover_extents (struct vmdk_image *image, struct vmdk_error *error)
-{
-  const struct link *link = image_top_link (image);
-  size_t i;
-
-  for (i = 0; i < link->nr_extents; ++i) {
-    struct alloc *a = link->extents[i]->alloc;
-
-    if (a && alloc_is_unclean (a) && begin_extent (image, a, error) == -1)
-      return -1;
-  }
-  return 0;
-}
-
-/* Check all extents before the first change, so that an image that cannot
- * be put right is not changed at all.
- */
+/* Put right what is not in order, and can be. */
 static int
 begin_extents (struct vmdk_image *image, struct vmdk_error *error)
 {
@@ -150,23 +132,64 @@ begin_extents (struct vmdk_image *image, struct vmdk_error *error)
   return 0;
 }
 
+/* Can another program have changed a file though it is locked for reading,
+ * at least, until the image is closed?
+ */
+static bool
+has_unlocked_file (const struct link *link)
+{
+  size_t i;
+
+  for (i = 0; i < link->nr_files; ++i)
+    if (link->files[i]->without_locks)
+      return true;
+  return false;
+}
+
+/* Look at all extents, so that an image of which a part cannot be put right
+ * is not changed at all.  That takes a while, so it is done once, if nobody
+ * else can have changed the files since.
+ */
+static int
+check_tables (struct vmdk_image *image, struct vmdk_error *error)
+{
+  struct writing *w = &image->writing;
+  int r;
+
+  if (!w->checked) {
+    r = writing_check_tables (image, error);
+    w->refused = r == -1;
+    w->checked = r == 0 || error->kind == VMDK_ERROR_CORRUPT ||
+      error->kind == VMDK_ERROR_UNSUPPORTED;
+    if (r == -1)
+      w->refusal = *error;
+    if (has_unlocked_file (image_top_link (image)))
+      w->checked = false;
+    return r;
+  }
+  if (w->refused)
+    *error = w->refusal;
+  return w->refused ? -1 : 0;
+}
+
 int
 vmdk_begin_writing (struct vmdk_image *image, struct vmdk_error *error)
 {
   struct writing *w = &image->writing;
   struct vmdk_error ignored;
 
-  if (w->begun)
+  if (atomic_load (&w->begun))
     return 0;
   if (check_failed (image, error) == -1 ||
       writing_check_image (image, error) == -1 ||
       lock_files (image_top_link (image), IO_LOCK_WRITE, error) == -1)
     return -1;
-  if (recover_extents (image, error) == -1) {
+  if ((w->checked || writing_tables_are_urgent (image)) &&
+      check_tables (image, error) == -1) {
     (void) lock_files (image_top_link (image), IO_LOCK_READ, &ignored);
     return -1;
   }
-  w->begun = true;
+  atomic_store (&w->begun, true);
   return 0;
 }
 
@@ -247,7 +270,7 @@ writing_flush (struct vmdk_image *image, struct vmdk_error *error)
 int
 vmdk_flush (struct vmdk_image *image, struct vmdk_error *error)
 {
-  return image->writing.begun ? writing_flush (image, error) :
+  return atomic_load (&image->writing.begun) ? writing_flush (image, error) :
     check_failed (image, error);
 }
 
@@ -260,7 +283,7 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   size_t i;
   int r;
 
-  if (!w->begun)
+  if (!atomic_load (&w->begun))
     return check_failed (image, error);
   r = writing_flush (image, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i)
@@ -269,7 +292,7 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   if (r == -1 && !atomic_load (&w->failed))
     (void) fail_publishing (image, error);
   atomic_store (&w->started, false);
-  w->begun = false;
+  atomic_store (&w->begun, false);
   (void) lock_files (link, IO_LOCK_READ, &ignored);
   return r;
 }
@@ -289,25 +312,31 @@ change_content_id (struct vmdk_image *image, struct vmdk_error *error)
 }
 
 int
-writing_start (struct vmdk_image *image, uint64_t count, uint64_t offset,
-               struct vmdk_error *error)
+writing_check_change (const struct vmdk_image *image, uint64_t count,
+                      uint64_t offset, struct vmdk_error *error)
+{
+  if (image_check_range (image, count, offset, error) == -1)
+    return -1;
+  if (!atomic_load (&image->writing.begun))
+    return error_set (error, VMDK_ERROR_INVALID, EROFS,
+                      "%s: has not been opened for writing",
+                      image_top_link (image)->name);
+  return check_failed (image, error);
+}
+
+int
+writing_start (struct vmdk_image *image, struct vmdk_error *error)
 {
   struct writing *w = &image->writing;
   int r = 0;
 
-  if (image_check_range (image, count, offset, error) == -1)
-    return -1;
-  if (!w->begun)
-    return error_set (error, VMDK_ERROR_INVALID, EROFS,
-                      "%s: has not been opened for writing",
-                      image_top_link (image)->name);
-  if (check_failed (image, error) == -1)
-    return -1;
   if (atomic_load (&w->started))
     return 0;
   pthread_mutex_lock (&w->start_lock);
   if (!atomic_load (&w->started)) {
-    r = begin_extents (image, error);
+    r = check_tables (image, error);
+    if (r == 0)
+      r = begin_extents (image, error);
     if (r == 0)
       r = change_content_id (image, error);
     atomic_store (&w->started, r == 0);

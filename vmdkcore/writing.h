@@ -16,11 +16,26 @@
 extern int writing_check_image (const struct vmdk_image *image,
                                 struct vmdk_error *error);
 
-/* Before each change, of this range (bytes): make sure that the image may be
- * changed, and do what the first change needs.  Any thread.
+/* Should the tables be checked before anybody wants to change the image?
+ * Yes, if the last writer was killed, or if there are few.
  */
-extern int writing_start (struct vmdk_image *image, uint64_t count,
-                          uint64_t offset, struct vmdk_error *error);
+extern bool writing_tables_are_urgent (const struct vmdk_image *image);
+
+/* Look whether the tables of all extents are in order or can be put right,
+ * and tell the log what will be.  Nothing is written.
+ */
+extern int writing_check_tables (const struct vmdk_image *image,
+                                 struct vmdk_error *error);
+
+/* May this range (bytes) be changed now?  Any thread. */
+extern int writing_check_change (const struct vmdk_image *image,
+                                 uint64_t count, uint64_t offset,
+                                 struct vmdk_error *error);
+
+/* Before each change that may be made: do what the first one needs.  Any
+ * thread.
+ */
+extern int writing_start (struct vmdk_image *image, struct vmdk_error *error);
 
 /* Make durable all changes that have returned.  Any thread, not inside an
  * epoch.

@@ -237,16 +237,24 @@ check_cid (const struct check *c, const struct disk *state,
     must_print ("the content has changed, but not the content ID") : NULL;
 }
 
-/* After the recovery by 'image'; closes that. */
+/* Let 'image', which has been begun, put right what it found, by the first
+ * change: to a byte that stays what it is.  Closes it.
+ */
 static char *
 check_recovered (const struct check *c, struct vmdk_image *image,
                  const uint8_t *content, uint64_t size)
 {
   struct vmdk_error error;
-  uint8_t *buf = work_read (image, &error);
-  char *problem = buf ? found ("recovery", same (content, buf, size)) :
-    failure ("read after recovery", &error);
+  uint8_t *buf = NULL;
+  char *problem = NULL;
 
+  if (vmdk_pwrite (image, content, 1, 0, 0, &error) == -1)
+    problem = failure ("first change", &error);
+  if (!problem) {
+    buf = work_read (image, &error);
+    problem = buf ? found ("recovery", same (content, buf, size)) :
+      failure ("read after recovery", &error);
+  }
   free (buf);
   if (!problem)
     problem = found ("tables after recovery", check_tables (c, false));
