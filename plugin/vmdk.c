@@ -70,7 +70,11 @@ raise_file_limit (void)
 }
 
 /* Open the disk while relative paths and the user's terminal are there,
- * and with the privileges that the server starts with.
+ * and with the privileges that the server starts with.  Whether there is a
+ * -r is told with the first client only, when it would be too late to open
+ * files for writing: the server may have changed its user by then, and not be
+ * able to.  So they are opened for writing if that is permitted, but under
+ * -r nothing is ever written to them.
  */
 static int
 plugin_get_ready (void)
@@ -110,10 +114,7 @@ add_writer (void)
       r = adapt_error (&error);
     else if (!can_write && strcmp (why_read_only, error.message) != 0) {
       snprintf (why_read_only, sizeof why_read_only, "%s", error.message);
-      if (error.err == EROFS)
-        nbdkit_debug ("%s", error.message);
-      else
-        nbdkit_error ("warning: served read-only: %s", error.message);
+      nbdkit_error ("warning: served read-only: %s", error.message);
     }
   }
   if (r == 0)
@@ -165,11 +166,24 @@ is_read_only (const void *handle)
   return r;
 }
 
+/* For the description of the export: why a client that may write cannot. */
+static void
+describe_read_only (const void *handle, char *text, size_t size)
+{
+  text[0] = '\0';
+  if (handle != &writer)
+    return;
+  pthread_mutex_lock (&writers_lock);
+  if (!can_write)
+    snprintf (text, size, "; %s", why_read_only);
+  pthread_mutex_unlock (&writers_lock);
+}
+
 static const char *
 plugin_export_description (void *handle)
 {
   struct vmdk_description d;
-  char grains[64] = "", links[64] = "", read_only[sizeof why_read_only + 2] = "";
+  char grains[64] = "", links[64] = "", read_only[sizeof why_read_only + 2];
 
   vmdk_describe (image, &d);
   if (d.grain_size != 0)
@@ -179,8 +193,7 @@ plugin_export_description (void *handle)
     snprintf (links, sizeof links, ", %zu links", d.nr_links);
   else if (d.has_unopened_parent)
     snprintf (links, sizeof links, ", without its parent");
-  if (handle == &writer && is_read_only (handle))
-    snprintf (read_only, sizeof read_only, "; %s", why_read_only);
+  describe_read_only (handle, read_only, sizeof read_only);
   return nbdkit_printf_intern ("VMDK %s, %zu extent%s%s%s%s", d.create_type,
                                d.nr_extents, d.nr_extents == 1 ? "" : "s",
                                grains, links, read_only);

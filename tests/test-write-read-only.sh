@@ -53,7 +53,16 @@ h.shutdown()
 server.connect().shutdown()
 server.stop()
 lines = [line for line in server.messages().splitlines() if reason in line]
-assert len(lines) <= 1, lines
+assert len(lines) == 1 and "served read-only: " in lines[0], lines
+
+# Who does not want to write need not be told.
+server = Server(os.environ["IMAGE"], *parameters, options=["-r"])
+h = server.connect()
+assert "read-only" not in h.get_export_description()
+model.check(h)
+h.shutdown()
+server.stop()
+assert reason not in server.messages(), server.messages()
 
 server = Server(os.environ["IMAGE"], *parameters,
                 options=["--filter=cow"])
