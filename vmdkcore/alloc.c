@@ -461,38 +461,6 @@ alloc_trim (struct alloc *a, const struct below *below, uint64_t count,
   return r;
 }
 
-int
-alloc_zero_is_fast (struct alloc *a, const struct below *below,
-                    bool may_free, uint64_t count, uint64_t offset,
-                    struct vmdk_error *error)
-{
-  const uint64_t grain_size = a->g->extent.grain_size;
-  uint64_t done, code, n, new_code;
-  const bool can_free = freed_code (a, below, &new_code) && may_free;
-
-  for (done = 0; done < count;) {
-    const uint64_t at = offset + done, left = count - done;
-    const uint64_t whole = whole_grains (a, at, left);
-    bool reads_zero;
-    int r;
-
-    pthread_mutex_lock (&a->lock);
-    r = look_up (a, at, left, &code, &n, error);
-    pthread_mutex_unlock (&a->lock);
-    if (r == -1)
-      return -1;
-    reads_zero = code == ENTRY_ZERO ||
-      (code == ENTRY_HOLE && !below->exists);
-    if (!reads_zero) {
-      if (whole == 0 || !can_free)
-        return 0;
-      n = min_u64 (n, whole);
-    }
-    done += min_u64 (n * grain_size - at % grain_size, left);
-  }
-  return 1;
-}
-
 size_t
 alloc_pending (struct alloc *a)
 {

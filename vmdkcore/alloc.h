@@ -110,11 +110,6 @@ extern int alloc_trim (struct alloc *a, const struct below *below,
                        uint64_t count, uint64_t offset, uint64_t *done,
                        struct vmdk_error *error);
 
-/* Can alloc_zero do it without writing data?  1, 0 or -1. */
-extern int alloc_zero_is_fast (struct alloc *a, const struct below *below,
-                               bool may_free, uint64_t count, uint64_t offset,
-                               struct vmdk_error *error);
-
 /* Memory that changes take until they are published.  Any thread. */
 extern size_t alloc_pending (struct alloc *a);
 
