@@ -10,6 +10,7 @@
 #include <config.h>
 
 #include "image.h"
+#include "../../vmdkcore/image.h"
 
 /* Of a sparse file as sparse_write makes it, of one table. */
 #define EXTENT_SECTORS 1000
@@ -47,8 +48,41 @@ add_sparse (void)
   model_add_sparse (&m, EXTENT_SECTORS, 8, 128, true);
 }
 
+/* Backends of other abilities. */
+static bool
+cannot_punch (struct io *io)
+{
+  (void) io;
+  return false;
+}
+
+static int
+lock_nothing (struct io *io, enum io_lock lock, struct vmdk_error *e)
+{
+  (void) lock;
+  (void) e;
+  io->without_locks = true;
+  return 0;
+}
+
+static struct io *
+weaken (void *opaque, struct io *io, struct vmdk_error *e)
+{
+  static struct io_ops ops;
+
+  (void) opaque;
+  (void) e;
+  ops = *io->ops;
+  ops.can_punch = cannot_punch;
+  ops.lock = lock_nothing;
+  io->ops = &ops;
+  return io;
+}
+
+static const struct io_hook weakening = { weaken, NULL };
+
 static void
-open_image (void)
+open_hooked (const struct io_hook *hook)
 {
   struct logger logger;
   struct vmdk_options options = { .writable = true };
@@ -57,9 +91,16 @@ open_image (void)
   options.log = logger.log;
   options.log_opaque = logger.opaque;
   folder_write_text (&m.folder, "disk.vmdk", m.descriptor);
-  image = vmdk_open (folder_path (&m.folder, "disk.vmdk"), &options, &error);
+  image = image_open (folder_path (&m.folder, "disk.vmdk"), &options, hook,
+                      &error);
   if (!image)
     fail_msg ("%s\n%s", m.descriptor, error.message);
+}
+
+static void
+open_image (void)
+{
+  open_hooked (NULL);
 }
 
 /* Change a file behind the back of the library, or look at it. */
@@ -245,6 +286,21 @@ test_checked_once (void **state)
   }
 }
 
+/* But where there are no locks anybody may have. */
+static void
+test_checked_again (void **state)
+{
+  (void) state;
+  add_sparse ();
+  open_hooked (&weakening);
+  assert_done (vmdk_begin_writing (image, &error));
+  assert_done (vmdk_end_writing (image, &error));
+  poke ("sparse0", PRIMARY + 4 * 7, NOWHERE, 4);
+  poke ("sparse0", REDUNDANT + 4 * 7, NOWHERE, 4);
+  assert_int_equal (vmdk_begin_writing (image, &error), -1);
+  assert_error (&error, VMDK_ERROR_CORRUPT, EIO, "grain 7");
+}
+
 static void
 add_line (uint64_t sectors, const char *line)
 {
@@ -331,6 +387,24 @@ test_fast_zero_refused (void **state)
   assert_done (vmdk_end_writing (image, &error));
 }
 
+/* The same where no holes can be made in files. */
+static void
+test_fast_zero_without_holes (void **state)
+{
+  uint64_t before;
+
+  (void) state;
+  model_add_flat (&m, 100, "FLAT", 0);
+  open_hooked (&weakening);
+  before = checksum ();
+  assert_done (vmdk_begin_writing (image, &error));
+  assert_int_equal (vmdk_zero (image, 512, 0, VMDK_FAST | VMDK_MAY_TRIM,
+                               &error), -1);
+  assert_error (&error, VMDK_ERROR_UNSUPPORTED, ENOTSUP, "");
+  assert_done (vmdk_end_writing (image, &error));
+  assert_int_equal (checksum (), before);
+}
+
 int
 main (void)
 {
@@ -340,8 +414,11 @@ main (void)
                                      teardown),
     cmocka_unit_test_setup_teardown (test_damaged, setup, teardown),
     cmocka_unit_test_setup_teardown (test_checked_once, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_checked_again, setup, teardown),
     cmocka_unit_test_setup_teardown (test_overlapping_lines, setup, teardown),
     cmocka_unit_test_setup_teardown (test_fast_zero_refused, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_fast_zero_without_holes, setup,
+                                     teardown),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
