@@ -20,9 +20,6 @@
 /* So many grains get places at once, at most. */
 #define MAX_CLAIM 1024
 
-/* Memory for the check of the tables. */
-#define CHECK_BUDGET (16 * 1024 * 1024)
-
 /* Grains that one thread is giving places to. */
 struct claim {
   uint64_t grain, n;
@@ -42,6 +39,7 @@ struct alloc {
   struct claim *claims;
   struct places places;
   uint64_t original_end;        /* sectors, when it was begun */
+  atomic_size_t noted;          /* bytes of changes, by alloc_note_pending */
 
   /* Of who publishes. */
   struct freed collected_freed;
@@ -114,7 +112,7 @@ begin (struct alloc *a, struct vmdk_error *error)
     return 0;
   places_forget (&a->places);
   if (gtable_begin_changes (a->g->gt, error) == -1 ||
-      recover_tables (&a->layout, a->unclean, true, CHECK_BUDGET, &unused,
+      recover_tables (&a->layout, a->unclean, true, RECOVER_BUDGET, &unused,
                       &report, error) == -1)
     return -1;
   recover_log (&report, a->g->io->name, a->g->logger);
@@ -461,11 +459,15 @@ alloc_trim (struct alloc *a, const struct below *below, uint64_t count,
   return r;
 }
 
-size_t
-alloc_pending (struct alloc *a)
+void
+alloc_note_pending (struct alloc *a, atomic_size_t *total)
 {
-  return gtable_changed_bytes (a->g->gt) +
+  const size_t now = gtable_changed_bytes (a->g->gt) +
     atomic_load (&a->places.freed.nr) * FREED_MEMORY;
+  const size_t before = atomic_exchange (&a->noted, now);
+
+  if (now != before)
+    atomic_fetch_add (total, now - before);
 }
 
 int

@@ -110,8 +110,10 @@ extern int alloc_trim (struct alloc *a, const struct below *below,
                        uint64_t count, uint64_t offset, uint64_t *done,
                        struct vmdk_error *error);
 
-/* Memory that changes take until they are published.  Any thread. */
-extern size_t alloc_pending (struct alloc *a);
+/* Bring *total, the bytes of memory that the changes of all extents take
+ * until they are published, up to date for this one.  Any thread.
+ */
+extern void alloc_note_pending (struct alloc *a, atomic_size_t *total);
 
 /* Publishing takes these steps, by one thread at a time: collect, in all
  * extents; sync; write, which sets *wrote if there was anything to write;

@@ -105,25 +105,24 @@ write_piece (const struct piece *p, const void *buf, uint64_t *done,
   }
 }
 
-/* An extent's changes may always take this much memory. */
-#define MIN_PENDING (64 * 1024)
-
 /* Publish what has been done if that was asked for, or if it takes too much
  * memory.
  */
 static int
-finish (struct vmdk_image *image, const struct extent *extent,
-        unsigned flags, struct vmdk_error *error)
+finish (struct vmdk_image *image, unsigned flags, struct vmdk_error *error)
 {
   const struct writing *w = &image->writing;
-  const size_t max =
-    (size_t) max_u64 (w->max_pending / image_top_link (image)->nr_extents,
-                      MIN_PENDING);
 
-  if (flags & VMDK_FUA ||
-      (extent && extent->alloc && alloc_pending (extent->alloc) > max))
-    return writing_flush (image, error);
-  return 0;
+  return flags & VMDK_FUA || atomic_load (&w->pending) > w->max_pending ?
+    writing_flush (image, error) : 0;
+}
+
+/* A piece has been changed, or has not. */
+static void
+note_pending (struct vmdk_image *image, const struct piece *p)
+{
+  if (p->extent->alloc)
+    alloc_note_pending (p->extent->alloc, &image->writing.pending);
 }
 
 int
@@ -131,7 +130,6 @@ vmdk_pwrite (struct vmdk_image *image, const void *buf, size_t count,
              uint64_t offset, unsigned flags, struct vmdk_error *error)
 {
   const uint8_t *data = buf;
-  struct extent *last = NULL;
   uint64_t left = count, done;
   unsigned epoch;
   int r = 0;
@@ -144,8 +142,8 @@ vmdk_pwrite (struct vmdk_image *image, const void *buf, size_t count,
     struct piece p;
 
     find_piece (image, offset, left, &p);
-    last = p.extent;
     r = write_piece (&p, data, &done, error);
+    note_pending (image, &p);
     if (r == 0) {
       data += done;
       offset += done;
@@ -153,7 +151,7 @@ vmdk_pwrite (struct vmdk_image *image, const void *buf, size_t count,
     }
   }
   epochs_leave (&image->epochs, epoch);
-  return r == 0 ? finish (image, last, flags, error) : -1;
+  return r == 0 ? finish (image, flags, error) : -1;
 }
 
 /* Zeroes where grains are not known: in place. */
@@ -266,7 +264,6 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
 {
   const bool may_trim = flags & VMDK_MAY_TRIM;
   const bool fast = flags & VMDK_FAST;
-  struct extent *last = NULL;
   uint64_t done;
   unsigned epoch;
   int r = 0;
@@ -279,20 +276,20 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
     struct piece p;
 
     find_piece (image, offset, count, &p);
-    last = p.extent;
     epoch = epochs_enter (&image->epochs);
     r = p.extent->alloc ?
       alloc_zero (p.extent->alloc, &p.parents.below, may_trim, p.count,
                   p.offset, &done, error) :
       zero_in_place (&p, may_trim, fast, &done, error);
     epochs_leave (&image->epochs, epoch);
+    note_pending (image, &p);
     if (r == 0) {
       offset += done;
       count -= done;
-      r = finish (image, last, 0, error);
+      r = finish (image, 0, error);
     }
   }
-  return r == 0 ? finish (image, last, flags, error) : -1;
+  return r == 0 ? finish (image, flags, error) : -1;
 }
 
 /* Trim what has no grains. */
@@ -315,7 +312,6 @@ int
 vmdk_trim (struct vmdk_image *image, uint64_t count, uint64_t offset,
            unsigned flags, struct vmdk_error *error)
 {
-  struct extent *last = NULL;
   uint64_t done;
   unsigned epoch;
   int r = 0;
@@ -327,18 +323,18 @@ vmdk_trim (struct vmdk_image *image, uint64_t count, uint64_t offset,
     struct piece p;
 
     find_piece (image, offset, count, &p);
-    last = p.extent;
     epoch = epochs_enter (&image->epochs);
     r = p.extent->alloc ?
       alloc_trim (p.extent->alloc, &p.parents.below, p.count, p.offset,
                   &done, error) :
       trim_in_place (&p, &done, error);
     epochs_leave (&image->epochs, epoch);
+    note_pending (image, &p);
     if (r == 0) {
       offset += done;
       count -= done;
-      r = finish (image, last, 0, error);
+      r = finish (image, 0, error);
     }
   }
-  return r == 0 ? finish (image, last, flags, error) : -1;
+  return r == 0 ? finish (image, flags, error) : -1;
 }

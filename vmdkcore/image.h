@@ -21,8 +21,9 @@ struct writing {
   bool checked, refused;
   struct vmdk_error refusal;
 
-  size_t max_pending;           /* bytes that one extent's changes may take
-                                   before they are published */
+  size_t max_pending;           /* bytes that changes may take before they
+                                   are published */
+  atomic_size_t pending;        /* bytes that they take */
 
   /* Of the first change, which gives the link a new content ID. */
   pthread_mutex_t start_lock;

@@ -12,6 +12,9 @@
 
 #include "gtable.h"
 
+/* Memory for a check that is not slow, in bytes. */
+#define RECOVER_BUDGET (16 * 1024 * 1024)
+
 struct recover_report {
   bool interrupted;             /* was the last writer? */
   uint64_t nr_allocated;        /* grains */

@@ -15,9 +15,6 @@
 #include "recover.h"
 #include "writing.h"
 
-/* Memory for the check of the tables. */
-#define CHECK_BUDGET (16 * 1024 * 1024)
-
 /* To read so many bytes of tables takes no time that a client would see. */
 #define MAX_SMALL (4 * 1024 * 1024)
 
@@ -176,7 +173,7 @@ writing_check_tables (const struct vmdk_image *image,
     if (!e->alloc)
       continue;
     if (recover_tables (gtable_layout (g->gt), alloc_is_unclean (e->alloc),
-                        false, CHECK_BUDGET, NULL, &report, error) == -1)
+                        false, RECOVER_BUDGET, NULL, &report, error) == -1)
       return -1;
     recover_log (&report, g->io->name, &image->logger);
   }

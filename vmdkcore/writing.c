@@ -22,7 +22,7 @@ writing_init (struct vmdk_image *image, uint64_t memory)
 
   if (memory == 0)
     memory = VMDK_CACHE_DEFAULT;
-  w->max_pending = (size_t) (memory / 16);
+  w->max_pending = (size_t) max_u64 (memory, VMDK_CACHE_MIN) / 16;
   pthread_mutex_init (&w->start_lock, NULL);
   pthread_mutex_init (&w->flush_lock, NULL);
   pthread_cond_init (&w->flushed, NULL);
@@ -232,8 +232,10 @@ publish (struct vmdk_image *image, struct vmdk_error *error)
   if (freed)
     epochs_wait (&image->epochs);
   for (i = 0; i < link->nr_extents; ++i)
-    if (link->extents[i]->alloc)
+    if (link->extents[i]->alloc) {
       alloc_done (link->extents[i]->alloc, r == 0);
+      alloc_note_pending (link->extents[i]->alloc, &image->writing.pending);
+    }
   return r == 0 ? 0 : fail_publishing (image, error);
 }
 
