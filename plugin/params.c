@@ -49,6 +49,51 @@ set_bool (const char *value, bool *flag)
 }
 
 static int
+set_string (const char *key, const char *value, char **string)
+{
+  if (*string) {
+    nbdkit_error ("%s= was given twice", key);
+    return -1;
+  }
+  *string = strdup (value);
+  if (!*string) {
+    nbdkit_error ("strdup: %m");
+    return -1;
+  }
+  return 0;
+}
+
+static int
+set_create_size (const char *value)
+{
+  const int64_t size = nbdkit_parse_size (value);
+
+  if (size == -1)
+    return -1;
+  if (size == 0) {
+    nbdkit_error ("create-size=%s: a disk has at least one sector of 512 "
+                  "bytes", value);
+    return -1;
+  }
+  params.create_size = (uint64_t) size;
+  return 0;
+}
+
+static int
+set_compress_level (const char *value)
+{
+  if (nbdkit_parse_unsigned ("create-compress-level", value,
+                             &params.create_compress_level) == -1)
+    return -1;
+  if (params.create_compress_level < 1 ||
+      params.create_compress_level > 12) {
+    nbdkit_error ("create-compress-level=%s: must be 1 to 12", value);
+    return -1;
+  }
+  return 0;
+}
+
+static int
 add_allow_dir (const char *value)
 {
   char **dirs = reallocarray (params.allow_dirs, params.nr_allow_dirs + 1,
@@ -93,6 +138,20 @@ params_set (const char *key, const char *value)
     return add_allow_dir (value);
   if (strcmp (key, "cache-size") == 0)
     return set_cache_size (value);
+  if (strcmp (key, "create") == 0)
+    return set_bool (value, &params.create);
+  if (strcmp (key, "create-adapter-type") == 0)
+    return set_string (key, value, &params.create_adapter_type);
+  if (strcmp (key, "create-compress-level") == 0)
+    return set_compress_level (value);
+  if (strcmp (key, "create-hwversion") == 0)
+    return set_string (key, value, &params.create_hwversion);
+  if (strcmp (key, "create-parent") == 0)
+    return set_path (key, value, &params.create_parent);
+  if (strcmp (key, "create-size") == 0)
+    return set_create_size (value);
+  if (strcmp (key, "create-type") == 0)
+    return set_string (key, value, &params.create_type);
   if (strcmp (key, "ignore-cid") == 0)
     return set_bool (value, &params.ignore_cid);
   if (strcmp (key, "parent") == 0)
@@ -112,6 +171,41 @@ params_set (const char *key, const char *value)
   return -1;
 }
 
+/* Which of the parameters that need create=true was given, if one was? */
+static const char *
+create_key (void)
+{
+  return params.create_adapter_type ? "create-adapter-type" :
+    params.create_compress_level ? "create-compress-level" :
+    params.create_hwversion ? "create-hwversion" :
+    params.create_parent ? "create-parent" :
+    params.create_size ? "create-size" :
+    params.create_type ? "create-type" : NULL;
+}
+
+static int
+check_create (void)
+{
+  if (!params.create) {
+    if (!create_key ())
+      return 0;
+    nbdkit_error ("%s= needs create=true", create_key ());
+    return -1;
+  }
+  if (params.parent || params.single_link || params.salvage) {
+    nbdkit_error ("create=true and %s contradict each other",
+                  params.parent ? "parent= (use create-parent=)" :
+                  params.single_link ? "single-link=true" : "salvage=true");
+    return -1;
+  }
+  if (params.create_size == 0 && !params.create_parent) {
+    nbdkit_error ("create=true needs create-size=, or create-parent= for a "
+                  "disk of the same size");
+    return -1;
+  }
+  return 0;
+}
+
 int
 params_complete (void)
 {
@@ -124,7 +218,7 @@ params_complete (void)
     nbdkit_error ("parent= and single-link=true contradict each other");
     return -1;
   }
-  return 0;
+  return check_create ();
 }
 
 void
@@ -135,6 +229,10 @@ params_free (void)
   for (i = 0; i < params.nr_allow_dirs; ++i)
     free (params.allow_dirs[i]);
   free (params.allow_dirs);
+  free (params.create_adapter_type);
+  free (params.create_hwversion);
+  free (params.create_parent);
+  free (params.create_type);
   free (params.file);
   free (params.parent);
 }

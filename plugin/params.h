@@ -17,6 +17,13 @@ struct params {
   char **allow_dirs;            /* absolute paths */
   size_t nr_allow_dirs;
   uint64_t cache_size;          /* bytes; 0 if not given */
+  bool create;
+  char *create_adapter_type;
+  unsigned create_compress_level; /* 0 if not given */
+  char *create_hwversion;
+  char *create_parent;          /* absolute path */
+  uint64_t create_size;         /* bytes; 0 if not given */
+  char *create_type;
   bool ignore_cid;
   char *parent;                 /* absolute path */
   bool salvage;
@@ -33,6 +40,13 @@ extern struct params params;
   " repeated).\n" \
   "cache-size=<SIZE>  Memory for tables and inflated grains (default" \
   " 64M).\n" \
+  "create=true        Make the disk, which must not exist, and serve it.\n" \
+  "create-adapter-type=<TYPE>  Its adapter type (default lsilogic).\n" \
+  "create-compress-level=<N>   How small a stream becomes: 1 to 12.\n" \
+  "create-hwversion=<VERSION>  Its hardware version (default 4).\n" \
+  "create-parent=<PATH>        Make it a child of this disk.\n" \
+  "create-size=<SIZE>          Its size.\n" \
+  "create-type=<TYPE>          Its type (default monolithic-sparse).\n" \
   "ignore-cid=true    Accept a parent that was changed after the" \
   " snapshot.\n" \
   "parent=<PATH>      The parent of the disk, instead of what it names.\n" \

@@ -44,6 +44,8 @@ plugin_unload (void)
 static void
 plugin_dump_plugin (void)
 {
+  unsigned i;
+
   printf ("vmdk_read=monolithicSparse,twoGbMaxExtentSparse,monolithicFlat,"
           "twoGbMaxExtentFlat,vmfs,streamOptimized,vmfsSparse,seSparse,"
           "vmfsRaw,vmfsRawDeviceMap,vmfsPassthroughRawDeviceMap,fullDevice,"
@@ -51,6 +53,10 @@ plugin_dump_plugin (void)
   printf ("vmdk_write=monolithicSparse,twoGbMaxExtentSparse,monolithicFlat,"
           "twoGbMaxExtentFlat,vmfs,vmfsSparse,vmfsRaw,vmfsRawDeviceMap,"
           "vmfsPassthroughRawDeviceMap,fullDevice,partitionedDevice,custom\n");
+  printf ("vmdk_create=");
+  for (i = 0; vmdk_create_type (i); ++i)
+    printf ("%s%s", i == 0 ? "" : ",", vmdk_create_type (i));
+  putchar ('\n');
 }
 
 /* A split disk may have a thousand files and more, and each is kept open:
@@ -90,10 +96,20 @@ plugin_get_ready (void)
     .writable = true,
     .log = adapt_log,
   };
+  const struct vmdk_create_options create = {
+    .size = params.create_size,
+    .type = params.create_type,
+    .adapter_type = params.create_adapter_type,
+    .hwversion = params.create_hwversion,
+    .parent = params.create_parent,
+    .compress_level = params.create_compress_level,
+  };
   struct vmdk_error error;
 
   raise_file_limit ();
-  image = vmdk_open (params.file, &options, &error);
+  image = params.create ?
+    vmdk_create (params.file, &create, &options, &error) :
+    vmdk_open (params.file, &options, &error);
   return image ? 0 : adapt_error (&error);
 }
 

@@ -22,6 +22,12 @@ sed -n 's/^=item C<\(vmdk_[a-z_]*\)=>.*/\1/p' "$pod" | sort >"$TMP/described"
 [ -s "$TMP/printed" ]
 diff -u "$TMP/printed" "$TMP/described"
 
+sed -n 's/^vmdk_create=//p' "$TMP/dump" | tr , '\n' | sort >"$TMP/types"
+sed -n '/^=head1 CREATING DISKS/,/^=head1/s/^ \([a-z]*-[a-z]*\)  .*/\1/p' \
+  "$pod" | grep -v create-type | sort >"$TMP/table"
+[ -s "$TMP/types" ]
+diff -u "$TMP/types" "$TMP/table"
+
 sed -n 's/^vmdk_read=//p' "$TMP/dump" | tr , '\n' | sort >"$TMP/kinds"
 sed -n '/^=head1 KINDS OF DISK/,/^=head1/s/^ \([a-z][A-Za-z]*\)  .*/\1/p' \
   "$pod" | grep -v createType | sort >"$TMP/table"

@@ -23,8 +23,8 @@ sed -n '/^=head1 PARAMETERS/,/^=head1 [^P]/p' "$pod" |
     -e 's/^=item B<([-a-z0-9]+=)>([A-Za-z]+)$/\1\2/p' >"$TMP/from-pod"
 
 [ -s "$TMP/from-help" ]
-sort -c "$TMP/from-pod"
-diff -u <(sort "$TMP/from-help") "$TMP/from-pod"
+sort -c -t= -k1,1 "$TMP/from-pod"
+diff -u <(sort -t= -k1,1 "$TMP/from-help") "$TMP/from-pod"
 
 # The synopsis has them too.
 synopsis=$(sed -n '/^=head1 SYNOPSIS/,/^=head1 DESC/p' "$pod")

@@ -15,6 +15,7 @@ requires_qemu_img
 requires_filter cow
 requires_filter partition
 requires_guestfish
+requires jq --version
 
 make_partitioned_disk "$TMP/disk.raw"
 
@@ -53,6 +54,9 @@ done
 # What they were to do, they did.
 cmp disk.img "$TMP/disk.raw"
 qemu-img compare disk.qcow2 "$TMP/disk.raw"
+qemu-img info --output=json new.vmdk | jq -e '."virtual-size" == 21474836480'
+qemu-img compare new.vmdk "$TMP/disk.raw"
+qemu-img map --output=json child.vmdk | jq -e '.[0].depth == 0'
 grep -h '^/dev/sda1: ext4$' "$TMP"/example*.out
 grep -h -x $((15 * 1024 * 1024)) "$TMP"/example*.out
 [ "$(grep -h -x -c $((16 * 1024 * 1024)) "$TMP"/example*.out |

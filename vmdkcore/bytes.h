@@ -38,12 +38,24 @@ load_le64 (const uint8_t *p)
 }
 
 static inline void
-store_le32 (uint8_t *p, uint32_t n)
+store_le16 (uint8_t *p, uint16_t n)
 {
   p[0] = (uint8_t) n;
   p[1] = (uint8_t) (n >> 8);
-  p[2] = (uint8_t) (n >> 16);
-  p[3] = (uint8_t) (n >> 24);
+}
+
+static inline void
+store_le32 (uint8_t *p, uint32_t n)
+{
+  store_le16 (p, (uint16_t) n);
+  store_le16 (p + 2, (uint16_t) (n >> 16));
+}
+
+static inline void
+store_le64 (uint8_t *p, uint64_t n)
+{
+  store_le32 (p, (uint32_t) n);
+  store_le32 (p + 4, (uint32_t) (n >> 32));
 }
 
 /* Return false if a + b does not fit 64 bits. */

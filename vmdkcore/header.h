@@ -71,6 +71,9 @@ extern bool hosted_is_wrapper (const struct hosted_header *h);
 /* Decode HOSTED_HEADER_SIZE bytes whose magic has been checked. */
 extern void hosted_decode (const uint8_t *p, struct hosted_header *h);
 
+/* The opposite: fill HOSTED_HEADER_SIZE bytes at 'p'. */
+extern void hosted_encode (const struct hosted_header *h, uint8_t *p);
+
 /* Check every field, against each other and against the length of the
  * file in bytes, so that the rest of the code can compute with them:
  * afterwards the descriptor and each directory lie in the file, and no
@@ -156,6 +159,11 @@ struct cowd_header {
 extern int cowd_decode (const uint8_t *p, uint64_t file_size,
                         const char *name, struct cowd_header *h,
                         struct vmdk_error *error);
+
+/* Fill COWD_HEADER_SIZE bytes at 'p' with the header of a file that has no
+ * tables yet.
+ */
+extern void cowd_encode (const struct cowd_header *h, uint8_t *p);
 
 /* What is needed of the seSparse constant header.  Sizes and offsets in
  * sectors.

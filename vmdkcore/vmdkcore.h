@@ -10,8 +10,8 @@
  *
  * Units: every size and offset in this header is in bytes.
  *
- * Threads: vmdk_open and vmdk_close are called once each, by one
- * thread.  In between every other function may be called on the same
+ * Threads: vmdk_open, or vmdk_create, and vmdk_close are called once each, by
+ * one thread.  In between every other function may be called on the same
  * image by any number of threads at once.  None of them holds a lock over
  * I/O that another needs, with one exception: where the tables of a
  * stream turn out to be damaged, those who need them wait while one
@@ -110,6 +110,44 @@ struct vmdk_image;
 extern struct vmdk_image *vmdk_open (const char *path,
                                      const struct vmdk_options *options,
                                      struct vmdk_error *error);
+
+/* A disk to be made.  Strings are borrowed until vmdk_create returns; all
+ * zeroes, but for the size, are the defaults.
+ */
+struct vmdk_create_options {
+  /* Bytes, a multiple of 512.  0 stands for the size of the parent, which is
+   * the only one that a child can have.
+   */
+  uint64_t size;
+
+  /* What nbdkit-vddk-plugin calls it, or what createType will say, whatever
+   * the case of letters; by default monolithic-sparse.
+   */
+  const char *type;
+
+  /* For ddb.adapterType, by default lsilogic, and ddb.virtualHWVersion, by
+   * default 4: the words of nbdkit-vddk-plugin, or the value itself.
+   */
+  const char *adapter_type;
+  const char *hwversion;
+
+  /* Make a child of this disk, which is only read. */
+  const char *parent;
+
+  /* For a stream: 1 is the fastest, 12 the smallest; 0 is the default. */
+  unsigned compress_level;
+};
+
+/* The types of disks that can be made, from 0 on; NULL behind the last. */
+extern const char *vmdk_create_type (unsigned n);
+
+/* Make a new disk at 'path', and open it as vmdk_open does.  None of its
+ * files may exist.  They are durable when this returns; on failure it
+ * returns NULL with *error set, and those that it made are gone.
+ */
+extern struct vmdk_image *
+vmdk_create (const char *path, const struct vmdk_create_options *create,
+             const struct vmdk_options *options, struct vmdk_error *error);
 
 /* Close the image and free it.  No other call may be running.  NULL is
  * accepted.

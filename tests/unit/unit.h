@@ -103,20 +103,6 @@ check_logged (const struct captured *c, unsigned warnings,
 #define assert_logged(c, warnings, piece)                       \
   check_logged (c, warnings, piece, __FILE__, __LINE__)
 
-static inline void
-store_le16 (uint8_t *p, uint16_t v)
-{
-  p[0] = (uint8_t) v;
-  p[1] = (uint8_t) (v >> 8);
-}
-
-static inline void
-store_le64 (uint8_t *p, uint64_t v)
-{
-  store_le32 (p, (uint32_t) v);
-  store_le32 (p + 4, (uint32_t) (v >> 32));
-}
-
 /* Random numbers that are the same in every run (xorshift64*), so that
  * a failure comes again.
  */

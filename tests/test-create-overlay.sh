@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Children of disks of all kinds, and of chains: they hold what the parent
+# holds, what is written to them stays in them, and QEMU sees the same.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+# shellcheck source=tests/chain-functions.sh
+. "$srcdir/chain-functions.sh"
+
+requires_qemu_img
+export PYTHONPATH=$srcdir PYTHONDONTWRITEBYTECODE=1
+
+parents ()
+{
+  (cd "$TMP/disk" && sha256sum -- base*)
+}
+
+# add CHILD PARENT TYPE: create it, write to it, and read it in a new server.
+# $TMP/base.raw is what the parent holds, and then what the child does.
+add ()
+{
+  "$PYTHON" - "$TMP/disk/$1" "$TMP/disk/$2" "$3" "$TMP/base.raw" <<'END'
+import sys
+from writing import Model, Server
+
+child, parent, kind, raw = sys.argv[1:]
+model = Model.load(raw)
+server = Server(child, "create=true", "create-type=" + kind,
+                "create-parent=" + parent)
+h = server.connect()
+model.check(h)
+model.write(h, 70000, 100001)
+model.write(h, 512, model.size - 512)
+model.zero(h, 200000, 300000)
+model.write(h, 4096, 350000)
+h.flush()
+model.check(h)
+h.shutdown()
+server.stop()
+server = Server(child)
+h = server.connect()
+model.check(h)
+h.shutdown()
+server.stop()
+model.save(raw)
+END
+}
+
+for base in monolithicSparse monolithicFlat twoGbMaxExtentSparse vmfs \
+  vmfsSparse seSparse streamOptimized; do
+  make_base $base --size=3M
+  before=$(parents)
+  for kind in monolithic-sparse split-sparse vmfs-sparse; do
+    cp "$TMP/base.raw" "$TMP/base.keep"
+    add child.vmdk base.vmdk $kind
+    [ "$(parents)" = "$before" ]
+    qemu-img compare -q -f vmdk -F raw "$TMP/disk/child.vmdk" "$TMP/base.raw"
+    grep -a '^parentFileNameHint="base.vmdk"' "$TMP/disk/child.vmdk"
+    rm -f "$TMP"/disk/child*
+    mv "$TMP/base.keep" "$TMP/base.raw"
+  done
+done
+
+# A chain, in two folders.
+make_base monolithicFlat --size=5M
+before=$(parents)
+add one.vmdk base.vmdk split-sparse
+mkdir "$TMP/disk/below"
+mv "$TMP"/disk/base* "$TMP"/disk/one* "$TMP/disk/below"
+add two.vmdk below/one.vmdk vmfs-sparse
+grep '^parentFileNameHint="below/one.vmdk"' "$TMP/disk/two.vmdk"
+add three.vmdk two.vmdk monolithic-sparse
+qemu-img compare -q -f vmdk -F raw "$TMP/disk/three.vmdk" "$TMP/base.raw"
+[ "$(cd "$TMP/disk/below" && sha256sum -- base*)" = "$before" ]
+
+# A parent elsewhere has all of its path as its name, and is found again where
+# that is permitted.
+mkdir "$TMP/other"
+nbdkit -U - vmdk "$TMP/other/x.vmdk" create=true \
+  create-parent="$TMP/disk/below/base.vmdk" --run 'nbdinfo --size "$uri"'
+grep -a "^parentFileNameHint=\"$TMP/disk/below/base.vmdk\"" \
+  "$TMP/other/x.vmdk"
+nbdkit -U - vmdk "$TMP/other/x.vmdk" allow-dir="$TMP/disk" \
+  --run 'nbdinfo --size "$uri"'
+refuses allow-dir vmdk "$TMP/other/x.vmdk"
