@@ -194,6 +194,7 @@ cut_again (const struct check *c, const struct disk *state,
 
   disk_save (state, c->folder);
   record_init (&rec, mix (c->seed, 7));
+  rec.alone = true;
   w.path = path;
   w.m = model_new (&rec, c->number + 1000, content, size);
   work_run (&w);

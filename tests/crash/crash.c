@@ -13,6 +13,9 @@
  * such state must be a good image with content that the model permits,
  * that recovers, and can be written again (check.h).
  *
+ * With --faults=any, or one of those in faults.c, one thread has calls that fail, works on, and opens the
+ * image again if it cannot; the power is cut after the first of these.
+ *
  * A workload is made again from its seed, except for what depends on the
  * order in which its threads run; --threads=1 has none of that.  --keep
  * leaves the files of a state that failed.
@@ -30,6 +33,8 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "faults.h"
+#include "memory.h"
 #include "state.h"
 #include "util.h"
 #include "work.h"
@@ -44,13 +49,14 @@ static struct {
   unsigned threads;
   enum lost_syncs lose;
   const char *keep;
+  const char *faults;           /* one kind, "any" or NULL: none */
   bool qemu, verbose;
 } options = {
   .seed = 1, .workloads = 100, .cuts = 20, .only_cut = UINT64_MAX,
   .only_state = UINT64_MAX, .threads = 2,
 };
 
-static uint64_t nr_states, nr_cuts, nr_failures;
+static uint64_t nr_states, nr_cuts, nr_failures, nr_hit;
 
 /* One workload. */
 struct test {
@@ -90,6 +96,33 @@ compare_cuts (const void *a, const void *b)
   return x < y ? -1 : x > y;
 }
 
+/* The moment before the first sync ends, of those behind a random event. */
+static uint64_t
+choose_sync (const struct test *t, uint64_t first, uint64_t *random)
+{
+  const uint64_t from = first + random_below (random, t->rec.seq - first + 1);
+  size_t i;
+
+  for (i = 0; i < t->rec.nr; ++i)
+    if (t->rec.events[i].kind == EVENT_SYNC_END && t->rec.events[i].seq > from)
+      return t->rec.events[i].seq - 1;
+  return from;
+}
+
+/* A moment of interest; with faults, one behind the first. */
+static uint64_t
+choose_cut (const struct test *t, uint64_t *random)
+{
+  const uint64_t first = options.faults ? t->rec.first_hit : 0;
+  const uint64_t flushed = model_flushed_at (t->m, next_random (random));
+
+  if (flushed > first && random_below (random, 4) == 0)
+    return flushed;
+  if (options.faults && random_below (random, 2) == 0)
+    return choose_sync (t, first, random);
+  return first + random_below (random, t->rec.seq - first + 1);
+}
+
 /* Moments before and after each sync, as many as fit, and random ones. */
 static uint64_t *
 choose_cuts (const struct test *t, size_t *nr)
@@ -97,22 +130,18 @@ choose_cuts (const struct test *t, size_t *nr)
   uint64_t random = mix (t->seed, 2), *cuts;
   size_t nr_syncs = 0, i;
 
-  for (i = 0; i < t->rec.nr; ++i)
+  for (i = 0; i < t->rec.nr && !options.faults; ++i)
     nr_syncs += t->rec.events[i].kind >= EVENT_SYNC_BEGIN;
   cuts = must_alloc ((2 * nr_syncs + options.cuts) * sizeof *cuts);
   *nr = 0;
-  if (2 * nr_syncs <= options.cuts)
+  if (2 * nr_syncs <= options.cuts && !options.faults)
     for (i = 0; i < t->rec.nr; ++i)
       if (t->rec.events[i].kind >= EVENT_SYNC_BEGIN) {
         cuts[(*nr)++] = t->rec.events[i].seq - 1;
         cuts[(*nr)++] = t->rec.events[i].seq;
       }
-  while (*nr < options.cuts) {
-    const uint64_t flushed = model_flushed_at (t->m, next_random (&random));
-
-    cuts[(*nr)++] = flushed && random_below (&random, 4) == 0 ? flushed :
-      random_below (&random, t->rec.seq + 1);
-  }
+  while (*nr < options.cuts)
+    cuts[(*nr)++] = choose_cut (t, &random);
   qsort (cuts, *nr, sizeof *cuts, compare_cuts);
   return cuts;
 }
@@ -190,18 +219,98 @@ check_record (const struct test *t)
   return problem;
 }
 
-static void
-run_workload (uint64_t seed, const struct kind *kind, const char *tmp)
+/* Run the workload that the seed gives, over the image as it was made. */
+static char *
+run_work (struct test *t, const struct fault faults[MAX_FAULTS])
 {
-  struct test t = { .seed = seed, .kind = kind };
-  uint64_t random = mix (seed, 3);
+  uint64_t random = mix (t->seed, 3);
+  char *path = must_print ("%s/top.vmdk", t->folder);
   struct work w = {
-    .rec = &t.rec, .hooked = true, .seed = mix (seed, 4),
+    .path = path, .rec = &t->rec, .hooked = true, .seed = mix (t->seed, 4),
+    .size = t->made.size, .grain_size = t->made.grain_size,
     .nr_threads = options.threads,
     .nr_phases = 1 + (unsigned) random_below (&random, 4),
     .nr_ops = 5 + (unsigned) random_below (&random, 25),
   };
-  char *path, *problem;
+
+  disk_save (&t->made.disk, t->folder);
+  record_init (&t->rec, mix (t->seed, 5));
+  t->rec.lose = options.lose;
+  t->m = model_new (&t->rec, 0, t->made.content, t->made.size);
+  w.m = t->m;
+  if (faults) {
+    memcpy (t->rec.faults, faults, sizeof t->rec.faults);
+    t->rec.alone = true;
+    w.faults = FAULTS_MANY;
+    w.nr_threads = 1;
+    w.nr_phases += 2;
+    memory_watch (&t->rec);
+  }
+  work_run (&w);
+  memory_watch (NULL);
+  free (path);
+  return w.problem ? w.problem : check_record (t);
+}
+
+static void
+forget_work (struct test *t)
+{
+  model_free (t->m);
+  record_free (&t->rec);
+}
+
+static struct fault
+choose_fault (uint64_t *random)
+{
+  size_t i;
+
+  if (strcmp (options.faults, "any") == 0)
+    return fault_kinds[random_below (random, nr_fault_kinds)].fault;
+  for (i = 0; i < nr_fault_kinds; ++i)
+    if (strcmp (options.faults, fault_kinds[i].name) == 0)
+      return fault_kinds[i].fault;
+  die ("%s: no such fault", options.faults);
+}
+
+/* Make calls of one kind or two fail, once or again and again.  How many
+ * there are shows a run without faults.
+ */
+static char *
+run_with_faults (struct test *t)
+{
+  uint64_t random = mix (t->seed, 6);
+  struct fault faults[MAX_FAULTS] = { 0 };
+  const uint64_t nr = 1 + random_below (&random, MAX_FAULTS);
+  char *problem;
+  uint64_t i;
+
+  for (i = 0; i < nr; ++i) {
+    faults[i] = choose_fault (&random);
+    faults[i].n = UINT64_MAX;
+  }
+  problem = run_work (t, faults);
+  for (i = 0; i < nr; ++i) {
+    struct fault *f = &faults[i];
+
+    f->n = 1 + random_below (&random, t->rec.faults[i].nr_calls / 2 + 1);
+    if (random_below (&random, 3) == 0)
+      f->times = 1 + random_below (&random, 5);
+    if (random_below (&random, 4) != 0) {
+      f->period = f->times + 1 + random_below (&random, 30);
+      f->repeats = 1 + random_below (&random, 60);
+    }
+  }
+  if (problem)
+    return problem;
+  forget_work (t);
+  return run_work (t, faults);
+}
+
+static void
+run_workload (uint64_t seed, const struct kind *kind, const char *tmp)
+{
+  struct test t = { .seed = seed, .kind = kind };
+  char *problem;
 
   make_image (kind, seed, &t.made);
   t.folder = must_print ("%s/work", tmp);
@@ -210,32 +319,23 @@ run_workload (uint64_t seed, const struct kind *kind, const char *tmp)
   remove_folder (t.states);
   if (mkdir (t.folder, 0700) == -1 || mkdir (t.states, 0700) == -1)
     die ("%s: %s", tmp, strerror (errno));
-  disk_save (&t.made.disk, t.folder);
   disk_save (&t.made.disk, t.states);
 
-  record_init (&t.rec, mix (seed, 5));
-  t.rec.lose = options.lose;
-  t.m = model_new (&t.rec, 0, t.made.content, t.made.size);
-  path = must_print ("%s/top.vmdk", t.folder);
-  w.path = path;
-  w.m = t.m;
-  w.size = t.made.size;
-  w.grain_size = t.made.grain_size;
-  work_run (&w);
-  problem = w.problem ? w.problem : check_record (&t);
+  problem = options.faults ? run_with_faults (&t) : run_work (&t, NULL);
+  nr_hit += t.rec.first_hit != UINT64_MAX;
   if (problem) {
     fail (&t, problem);
+    if (options.verbose)
+      record_print (&t.rec, 0, t.rec.seq);
     keep (&t, NULL);
     free (problem);
   }
-  else
+  else if (!options.faults || t.rec.first_hit != UINT64_MAX)
     try_cuts (&t);
 
-  free (path);
   free (t.folder);
   free (t.states);
-  model_free (t.m);
-  record_free (&t.rec);
+  forget_work (&t);
   make_free (&t.made);
 }
 
@@ -261,7 +361,8 @@ usage (void)
 
   puts ("crash-test [--seed=N] [--workloads=N] [--cuts=N] [--kind=KIND]...\n"
         "           [--threads=N] [--cut=N] [--state=N] [--keep=FOLDER]\n"
-        "           [--lose-syncs=all|odd|even] [--qemu] [--verbose]\n"
+        "           [--lose-syncs=all|odd|even] [--faults=any|FAULT]\n"
+        "           [--qemu] [--verbose]\n"
         "kinds:");
   for (i = 0; i < nr_make_kinds; ++i)
     printf ("  %s\n", make_kinds[i].name);
@@ -280,6 +381,7 @@ parse_options (int argc, char *argv[])
     { "state", required_argument, NULL, 'S' },
     { "keep", required_argument, NULL, 'K' },
     { "lose-syncs", required_argument, NULL, 'l' },
+    { "faults", required_argument, NULL, 'f' },
     { "qemu", no_argument, NULL, 'q' },
     { "verbose", no_argument, NULL, 'v' },
     { "help", no_argument, NULL, 'h' },
@@ -296,6 +398,7 @@ parse_options (int argc, char *argv[])
     case 'C': options.only_cut = strtoull (optarg, NULL, 0); break;
     case 'S': options.only_state = strtoull (optarg, NULL, 0); break;
     case 'K': options.keep = optarg; break;
+    case 'f': options.faults = optarg; break;
     case 'q': options.qemu = true; break;
     case 'v': options.verbose = true; break;
     case 'k':
@@ -332,9 +435,9 @@ main (int argc, char *argv[])
     die ("%s: %s", tmp, strerror (errno));
   for (i = 0; i < options.workloads; ++i)
     run_workload (options.seed + i, choose_kind (options.seed + i), tmp);
-  printf ("%" PRIu64 " workloads, %" PRIu64 " cuts, %" PRIu64 " states, %"
-          PRIu64 " failures\n", options.workloads, nr_cuts, nr_states,
-          nr_failures);
+  printf ("%" PRIu64 " workloads, %" PRIu64 " with faults, %" PRIu64
+          " cuts, %" PRIu64 " states, %" PRIu64 " failures\n",
+          options.workloads, nr_hit, nr_cuts, nr_states, nr_failures);
   folder = must_print ("%s/work", tmp);
   remove_folder (folder);
   free (folder);

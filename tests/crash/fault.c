@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* Calls on the files that fail.
+/* Calls on the files, and allocations, that fail.
  *
  * A short workload in one thread, which is the same each time, is run once
  * to count its calls, and then again with one of them failing: each in turn
@@ -26,30 +26,14 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "faults.h"
+#include "memory.h"
 #include "state.h"
 #include "util.h"
 #include "work.h"
 
 /* So many seconds no run takes: it hangs. */
 #define TIME_LIMIT 20
-
-/* Ways to fail.  Writes that do not fit fail with ENOSPC. */
-static const struct fault faults[] = {
-  { .calls = CALL_READ, .err = EIO },
-  { .calls = CALL_WRITE, .err = EIO },
-  { .calls = CALL_WRITE, .err = ENOSPC },
-  { .calls = CALL_WRITE, .err = ENOSPC, .half = true },
-  { .calls = CALL_PUNCH, .err = EIO },
-  { .calls = CALL_TRUNCATE, .err = ENOSPC },
-  { .calls = CALL_SYNC, .err = EIO },
-  { .calls = CALL_LOCK, .err = EBUSY },
-};
-
-static const char *const names[] = {
-  "read", "write", "full", "short", "punch", "truncate", "sync", "lock"
-};
-
-#define NR_FAULTS (sizeof faults / sizeof faults[0])
 
 static struct {
   uint64_t seed, workloads, calls, only_call;
@@ -80,18 +64,18 @@ check_after (const struct test *t, struct record *rec, struct model *m)
     .content = t->made.content,
   };
   struct replay *replay = replay_new (rec, &t->made.disk);
-  uint64_t random = mix (t->seed, rec->fault.n);
   struct disk state;
   char *problem;
-  int i;
+  uint64_t i;
 
   disk_load (&state, t->folder, "top");
   problem = check_state (&check, &state);
   disk_free (&state);
   for (i = 0; i < 2 && !problem; ++i) {
-    replay_state (replay, check.cut,
-                  (enum strategy) random_below (&random, NR_STRATEGIES),
-                  next_random (&random), &state);
+    const uint64_t seed = mix (mix (t->seed, rec->faults[0].n), i);
+
+    replay_state (replay, check.cut, (enum strategy) (seed % NR_STRATEGIES),
+                  mix (seed, 1), &state);
     problem = check_state (&check, &state);
     if (problem) {
       char *text = must_print ("power cut at the end: %s", problem);
@@ -115,7 +99,7 @@ run (const struct test *t, const char *name, const struct fault *fault)
     .path = t->path, .rec = &rec, .hooked = true, .seed = mix (t->seed, 4),
     .size = t->made.size, .grain_size = t->made.grain_size,
     .nr_threads = 1, .nr_phases = 2 + (unsigned) random_below (&random, 2),
-    .nr_ops = 12, .faults = true,
+    .nr_ops = 12, .faults = FAULTS_ONE,
   };
   uint64_t nr_calls;
   char *problem;
@@ -124,10 +108,13 @@ run (const struct test *t, const char *name, const struct fault *fault)
   alarm (TIME_LIMIT);
   disk_save (&t->made.disk, t->folder);
   record_init (&rec, mix (t->seed, 5));
-  rec.fault = *fault;
+  rec.alone = true;
+  rec.faults[0] = *fault;
   w.m = model_new (&rec, 0, t->made.content, t->made.size);
+  memory_watch (&rec);
   work_run (&w);
-  nr_calls = rec.nr_calls;
+  memory_watch (NULL);
+  nr_calls = rec.faults[0].nr_calls;
   problem = w.problem ? w.problem : check_after (t, &rec, w.m);
   if (problem) {
     nr_failures++;
@@ -171,7 +158,7 @@ cut_power (struct test *t)
     .size = t->made.size, .grain_size = t->made.grain_size,
     .nr_threads = 1, .nr_phases = 1, .nr_ops = 20,
   };
-  uint64_t random = mix (t->seed, 7);
+  uint64_t random = mix (t->seed, 7), cut;
   struct vmdk_image *image;
   struct vmdk_error error;
   struct replay *replay;
@@ -179,13 +166,14 @@ cut_power (struct test *t)
 
   disk_save (&t->made.disk, t->folder);
   record_init (&rec, mix (t->seed, 8));
+  rec.alone = true;
   w.m = model_new (&rec, 2000000, t->made.content, t->made.size);
   work_run (&w);
   if (w.problem)
     die ("%s", w.problem);
   replay = replay_new (&rec, &t->made.disk);
-  replay_state (replay, rec.seq / 2 + random_below (&random, rec.seq / 2),
-                STATE_TORN, next_random (&random), &state);
+  cut = rec.seq / 2 + random_below (&random, rec.seq / 2);
+  replay_state (replay, cut, STATE_TORN, next_random (&random), &state);
   replay_free (replay);
   disk_free (&t->made.disk);
   t->made.disk = state;
@@ -216,9 +204,9 @@ run_workload (uint64_t seed, const struct kind *kind, const char *tmp)
     die ("%s: %s", t.folder, strerror (errno));
   if (seed % 2 == 0)
     cut_power (&t);
-  for (i = 0; i < NR_FAULTS; ++i)
-    if (!options.fault || strcmp (options.fault, names[i]) == 0)
-      run_fault (&t, names[i], faults[i]);
+  for (i = 0; i < nr_fault_kinds; ++i)
+    if (!options.fault || strcmp (options.fault, fault_kinds[i].name) == 0)
+      run_fault (&t, fault_kinds[i].name, fault_kinds[i].fault);
   free (t.path);
   free (t.folder);
   make_free (&t.made);
@@ -235,8 +223,8 @@ usage (void)
   for (i = 0; i < nr_make_kinds; ++i)
     printf ("  %s\n", make_kinds[i].name);
   puts ("faults:");
-  for (i = 0; i < NR_FAULTS; ++i)
-    printf ("  %s\n", names[i]);
+  for (i = 0; i < nr_fault_kinds; ++i)
+    printf ("  %s\n", fault_kinds[i].name);
 }
 
 static void

@@ -282,6 +282,19 @@ model_compare (struct model *m, const uint8_t *buf, uint64_t count,
                      (offset + i) / SECTOR, buf[i], m->live[offset + i]);
 }
 
+/* What had returned before this moment was durable at the moment 'cut'. */
+static uint64_t
+flushed_until (const struct model *m, uint64_t cut)
+{
+  uint64_t flushed = 0;
+  size_t i;
+
+  for (i = 0; i < m->nr_flushes; ++i)
+    if (m->flushes[i].end <= cut && m->flushes[i].begin > flushed)
+      flushed = m->flushes[i].begin;
+  return flushed;
+}
+
 /* The first version that a sector may have, if all that had returned
  * before 'flushed' is durable.
  */
@@ -325,12 +338,10 @@ explain (const struct model *m, uint64_t cut, uint64_t sector, size_t from,
 char *
 model_check (struct model *m, uint64_t cut, const uint8_t *content)
 {
-  uint64_t flushed = 0, sector;
+  const uint64_t flushed = flushed_until (m, cut);
+  uint64_t sector;
   size_t i;
 
-  for (i = 0; i < m->nr_flushes; ++i)
-    if (m->flushes[i].end <= cut && m->flushes[i].begin > flushed)
-      flushed = m->flushes[i].begin;
   for (sector = 0; sector < m->size / SECTOR; ++sector) {
     const struct sector *s = &m->sectors[sector];
     const uint64_t h = hash (content + sector * SECTOR);
@@ -342,6 +353,31 @@ model_check (struct model *m, uint64_t cut, const uint8_t *content)
     if (i == s->nr)
       return explain (m, cut, sector, from, content + sector * SECTOR);
   }
+  return NULL;
+}
+
+char *
+model_adopt (struct model *m, const uint8_t *now)
+{
+  const uint64_t flushed = flushed_until (m, UINT64_MAX);
+  char *problem = model_check (m, record_mark (m->rec), now);
+  uint32_t number;
+  uint64_t i;
+
+  if (problem)
+    return problem;
+
+  /* No later flush need cover what was not flushed by now. */
+  for (i = 0; i < m->nr_ops; ++i)
+    if (m->ops[i].end >= flushed && !m->ops[i].fua)
+      m->ops[i].end = UINT64_MAX;
+  number = model_number (m);
+  set_op (m, number - m->first, &(struct op) {
+      .count = m->size, .begin = record_mark (m->rec), .end = UINT64_MAX });
+  for (i = 0; i < m->size / SECTOR; ++i)
+    if (memcmp (m->live + i * SECTOR, now + i * SECTOR, SECTOR) != 0)
+      add_version (m, i, number - m->first, now + i * SECTOR);
+  memcpy (m->live, now, m->size);
   return NULL;
 }
 

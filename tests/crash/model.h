@@ -52,6 +52,11 @@ extern char *model_done_maybe (struct model *m, uint32_t number,
                                const uint8_t *new, const uint8_t *now,
                                bool failed);
 
+/* The image has been opened again after changes were refused: 'now' is what
+ * it holds, of which not all need be durable.  NULL, or what is wrong.
+ */
+extern char *model_adopt (struct model *m, const uint8_t *now);
+
 /* Around what makes all durable that had returned before. */
 extern uint64_t model_flush_begin (struct model *m);
 extern void model_flush_done (struct model *m, uint64_t begin);

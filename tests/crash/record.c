@@ -20,6 +20,9 @@
  */
 #define SYNC_TIME 60
 
+/* Up to so many bytes something is noted, more are for data or tables. */
+#define SMALL 64
+
 struct rec_io {
   struct io io;
   struct io *inner;
@@ -30,7 +33,7 @@ struct rec_io {
 void
 record_init (struct record *rec, uint64_t seed)
 {
-  *rec = (struct record) { .random = seed };
+  *rec = (struct record) { .random = seed, .first_hit = UINT64_MAX };
   pthread_mutex_init (&rec->lock, NULL);
 }
 
@@ -80,8 +83,53 @@ dawdle (struct record *rec)
 {
   const uint64_t n = mix (1, atomic_fetch_add (&rec->nr_dawdles, 1));
 
-  if (n % 8 == 0)
+  if (n % 8 == 0 && !rec->alone)
     usleep ((useconds_t) (n / 8 % SYNC_TIME));
+}
+
+/* Is it the turn of a call that the fault counts to fail? */
+static bool
+is_due (const struct fault *f)
+{
+  const uint64_t times = f->times > 0 ? f->times : 1;
+  uint64_t since;
+
+  if (f->nr_calls < f->n)
+    return false;
+  since = f->nr_calls - f->n;
+  if (f->period > 0 && since / f->period <= f->repeats)
+    since %= f->period;
+  return since < times;
+}
+
+/* The fault that makes this call fail, NULL if it does not.  Locked. */
+static const struct fault *
+find_fault (struct record *rec, unsigned call)
+{
+  const struct fault *found = NULL;
+  size_t i;
+
+  for (i = 0; i < MAX_FAULTS; ++i) {
+    struct fault *f = &rec->faults[i];
+
+    if (!(f->calls & call))
+      continue;
+    f->nr_calls++;
+    if (!found && is_due (f))
+      found = f;
+  }
+  if (found) {
+    rec->hits |= call;
+    if (rec->first_hit == UINT64_MAX)
+      rec->first_hit = rec->seq;
+  }
+  return found;
+}
+
+static void
+tell (const struct fault *f, const struct io *io, struct vmdk_error *error)
+{
+  error_sys (error, f->err, "%s: fault %" PRIu64, io->name, f->nr_calls);
 }
 
 /* Shall this call fail?  Locked. */
@@ -89,13 +137,35 @@ static bool
 fails (struct record *rec, unsigned call, const struct io *io,
        struct vmdk_error *error)
 {
-  struct fault *f = &rec->fault;
+  const struct fault *f = find_fault (rec, call);
 
-  if (!(f->calls & call) || ++rec->nr_calls != f->n)
-    return false;
-  f->hit = call;
-  error_sys (error, f->err, "%s: fault %" PRIu64, io->name, f->n);
-  return true;
+  if (f)
+    tell (f, io, error);
+  return f != NULL;
+}
+
+unsigned
+record_take_hits (struct record *rec)
+{
+  unsigned hits;
+
+  pthread_mutex_lock (&rec->lock);
+  hits = rec->hits;
+  rec->hits = 0;
+  pthread_mutex_unlock (&rec->lock);
+  return hits;
+}
+
+bool
+record_refuses_memory (struct record *rec, size_t size)
+{
+  const unsigned call = size <= SMALL ? CALL_RECORD : CALL_BUFFER;
+  bool refuses;
+
+  pthread_mutex_lock (&rec->lock);
+  refuses = find_fault (rec, call) != NULL;
+  pthread_mutex_unlock (&rec->lock);
+  return refuses;
 }
 
 static int
@@ -133,20 +203,33 @@ rec_prefetch (struct io *io, uint64_t offset, uint64_t count)
   io_prefetch (r->inner, offset, count);
 }
 
+/* How much of a write gets there that fails half-way.  File systems fill
+ * whole blocks.
+ */
+static size_t
+half (uint64_t offset, size_t count)
+{
+  const uint64_t end = (offset + count / 2) / SECTOR * SECTOR;
+
+  return end > offset ? (size_t) (end - offset) : 0;
+}
+
 static int
 rec_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
             struct vmdk_error *error)
 {
   struct rec_io *r = (struct rec_io *) io;
   struct record *rec = r->rec;
+  const struct fault *fault;
   struct vmdk_error inner;
-  bool failing;
 
   dawdle (rec);
   pthread_mutex_lock (&rec->lock);
-  failing = fails (rec, CALL_WRITE, io, error);
-  if (failing)
-    count = rec->fault.half ? count / 2 : 0;
+  fault = find_fault (rec, CALL_WRITE);
+  if (fault) {
+    tell (fault, io, error);
+    count = fault->half ? half (offset, count) : 0;
+  }
   if (count > 0) {
     struct event *e = add (rec, EVENT_WRITE, r->file);
 
@@ -160,7 +243,7 @@ rec_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
   }
   pthread_mutex_unlock (&rec->lock);
   dawdle (rec);
-  return failing ? -1 : 0;
+  return fault ? -1 : 0;
 }
 
 static int
@@ -231,7 +314,8 @@ rec_sync (struct io *io, struct vmdk_error *error)
   begin = add (rec, EVENT_SYNC_BEGIN, r->file)->seq;
   time = random_below (&rec->random, SYNC_TIME);
   pthread_mutex_unlock (&rec->lock);
-  usleep ((useconds_t) time);
+  if (!rec->alone)
+    usleep ((useconds_t) time);
   if (!lost) {
     struct event *e;
 

@@ -11,7 +11,7 @@
  * beginning and end are events of their own; the files are not really
  * synced, since the power cuts are not real either.
  *
- * It can also make one call fail.
+ * It can also make calls fail.
  */
 
 #ifndef CRASH_RECORD_H
@@ -48,16 +48,21 @@ struct event {
 enum {
   CALL_READ = 1, CALL_WRITE = 2, CALL_PUNCH = 4, CALL_TRUNCATE = 8,
   CALL_SYNC = 16, CALL_LOCK = 32,
-  CALL_ALL = 63
+  CALL_BUFFER = 64, CALL_RECORD = 128, /* allocations, large and small */
+  CALL_MEMORY = CALL_BUFFER | CALL_RECORD
 };
 
 struct fault {
   unsigned calls;               /* which are counted; 0: no fault */
-  uint64_t n;                   /* which of them fails, from 1 on */
   int err;
-  bool half;                    /* a write writes its first half, then fails */
-  unsigned hit;                 /* the kind of call that has failed */
+  bool half;                    /* a write writes about half, then fails */
+  uint64_t n;                   /* the first of them that fails, from 1 on */
+  uint64_t times;               /* so many in a row fail; 0 is 1 */
+  uint64_t period, repeats;     /* so do as many, so much later each time */
+  uint64_t nr_calls;            /* counted up to now */
 };
+
+#define MAX_FAULTS 2
 
 /* Syncs that a record has heard of, but that did nothing: to see whether a
  * writer that forgets them would be caught.
@@ -75,10 +80,12 @@ struct record {
   char **files;                 /* their names */
   enum lost_syncs lose;
   uint64_t nr_syncs;
+  bool alone;                   /* one thread: nothing need take time */
   uint64_t random;              /* for the time that syncs take */
   atomic_uint_fast64_t nr_dawdles;
-  struct fault fault;
-  uint64_t nr_calls;            /* of those that 'fault' counts */
+  struct fault faults[MAX_FAULTS];
+  unsigned hits;                /* kinds of calls that have failed */
+  uint64_t first_hit;           /* the seq before; UINT64_MAX: none yet */
 };
 
 extern void record_init (struct record *rec, uint64_t seed);
@@ -86,6 +93,14 @@ extern void record_free (struct record *rec);
 
 /* What image_open needs; valid as long as the record. */
 extern struct io_hook record_hook (struct record *rec);
+
+/* The kinds of calls that have failed since this was called last.  Any
+ * thread.
+ */
+extern unsigned record_take_hits (struct record *rec);
+
+/* Shall an allocation fail?  Any thread. */
+extern bool record_refuses_memory (struct record *rec, size_t size);
 
 /* A moment in the order of events.  Any thread. */
 extern uint64_t record_mark (struct record *rec);

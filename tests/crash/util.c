@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "util.h"
 
 void
@@ -32,7 +33,7 @@ die (const char *fmt, ...)
 void *
 must_alloc (size_t size)
 {
-  void *p = calloc (1, size ? size : 1);
+  void *p = __real_calloc (1, size ? size : 1);
 
   if (!p)
     die ("out of memory");
@@ -42,7 +43,7 @@ must_alloc (size_t size)
 void *
 must_realloc (void *p, size_t size)
 {
-  p = realloc (p, size ? size : 1);
+  p = __real_realloc (p, size ? size : 1);
   if (!p)
     die ("out of memory");
   return p;

@@ -18,6 +18,7 @@
 extern void die (const char *fmt, ...)
   __attribute__ ((format (printf, 1, 2), noreturn));
 
+/* These do not count for memory.h. */
 extern void *must_alloc (size_t size);  /* zeroed */
 extern void *must_realloc (void *p, size_t size);
 extern char *must_print (const char *fmt, ...)

@@ -5,6 +5,7 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,9 @@ struct worker {
 };
 
 #define MAX_COUNT (256 * 1024)
+
+/* Faults that come again and again end before this. */
+#define MAX_TRIES 300
 
 static void __attribute__ ((format (printf, 2, 3)))
 report (struct work *w, const char *fmt, ...)
@@ -62,35 +66,58 @@ has_problem (struct work *w)
 }
 
 /* A fault may stay without consequences if it is in a read, as there may be
- * another copy, in returning storage to the file system, or in loosening a
- * lock.
+ * another copy, in returning storage to the file system, in loosening a
+ * lock, or in memory that is used to be faster.
  */
-#define EXCUSED (CALL_READ | CALL_PUNCH | CALL_LOCK)
+#define EXCUSED (CALL_READ | CALL_PUNCH | CALL_LOCK | CALL_MEMORY)
+
+/* A call that changes the image has failed by a fault. */
+static void
+expect_less (struct work *w, unsigned kinds)
+{
+  if (kinds & CALL_SYNC) {
+    w->state = WORK_BROKEN;
+    w->lost = true;
+  }
+  else if (w->state == WORK_FINE)
+    w->state = WORK_MAYBE;
+}
+
+/* A call has returned r, without a fault, after others with faults. */
+static void
+judge_after (struct work *w, const char *what, int r,
+             const struct vmdk_error *error)
+{
+  if (w->state == WORK_FINE && r == -1)
+    report (w, "%s: fails again after a fault: %s", what, error->message);
+  if (w->state == WORK_BROKEN && r == 0)
+    report (w, "%s: succeeds although data may have been lost", what);
+
+  /* When memory was short fresh grains may have to wait for a flush. */
+  if (w->state != WORK_MAYBE ||
+      (w->faults == FAULTS_MANY && (r == 0 || error->err == ENOMEM)))
+    return;
+  w->state = r == 0 ? WORK_FINE : WORK_BROKEN;
+}
 
 int
 work_judge (struct work *w, const char *what, int r,
-            const struct vmdk_error *error, unsigned hit, bool change)
+            const struct vmdk_error *error, bool change)
 {
-  const unsigned fresh = hit ? 0 : w->rec->fault.hit;
+  const unsigned kinds = w->faults ? record_take_hits (w->rec) : 0;
 
   if (r == -1 && (error->message[0] == '\0' || error->err == 0))
     report (w, "%s: fails without a reason", what);
-  if (!w->faults || !(fresh || change)) {
+  if (!w->faults || (kinds == 0 && !change)) {
     if (r == -1)
       report (w, "%s: %s", what, error->message);
-    return r;
   }
-  if (r == 0 && (fresh & ~EXCUSED))
+  else if (kinds == 0)
+    judge_after (w, what, r, error);
+  else if (r == 0 && (kinds & ~EXCUSED))
     report (w, "%s: succeeds in spite of a fault", what);
-  if (fresh == 0 && w->state == WORK_FINE && r == -1)
-    report (w, "%s: fails again after one fault: %s", what, error->message);
-  if (fresh == 0 && w->state == WORK_BROKEN && r == 0)
-    report (w, "%s: succeeds although data may have been lost", what);
-  if (fresh == 0 && w->state == WORK_MAYBE)
-    w->state = r == 0 ? WORK_FINE : WORK_BROKEN;
-  if (fresh && r == -1)
-    w->state = fresh == CALL_SYNC ? WORK_BROKEN :
-      change ? WORK_MAYBE : WORK_FINE;
+  else if (r == -1 && change)
+    expect_less (w, kinds);
   return r;
 }
 
@@ -157,54 +184,67 @@ choose_range (struct worker *t, uint64_t *offset, uint64_t *count)
   *offset += start;
 }
 
+/* What the disk holds goes to t->now. */
+static int
+read_now (struct worker *t, const char *what, uint64_t count, uint64_t offset)
+{
+  struct vmdk_error error;
+  const int r = vmdk_pread (t->w->image, t->now, count, offset, &error);
+
+  return work_judge (t->w, what, r, &error, false);
+}
+
+/* The same, in spite of faults. */
+static int
+read_in_the_end (struct worker *t, uint64_t count, uint64_t offset)
+{
+  unsigned tries = t->w->faults == FAULTS_MANY ? MAX_TRIES : 2;
+
+  while (read_now (t, "read", count, offset) == -1)
+    if (has_problem (t->w) || --tries == 0)
+      return -1;
+  return 0;
+}
+
 /* What has happened to a range is to be seen from what it holds. */
 static void
 look (struct worker *t, const char *what, uint32_t number,
       const uint8_t *new, uint64_t count, uint64_t offset, bool failed)
 {
-  unsigned hit = t->w->rec->fault.hit;
-  struct vmdk_error error;
-  int r;
+  if (read_in_the_end (t, count, offset) == 0)
+    report_problem (t->w, what, model_done_maybe (t->w->m, number, new,
+                                                  t->now, failed));
+  else
+    report (t->w, "%s: cannot be read afterwards", what);
+}
 
-  r = work_judge (t->w, "read", vmdk_pread (t->w->image, t->now, count,
-                                            offset, &error),
-                  &error, hit, false);
-  /* In case that the one fault was in there. */
-  if (r == -1 && !has_problem (t->w)) {
-    hit = t->w->rec->fault.hit;
-    r = work_judge (t->w, "read again",
-                    vmdk_pread (t->w->image, t->now, count, offset, &error),
-                    &error, hit, false);
-  }
-  if (r == -1)
-    return;
-  report_problem (t->w, what, model_done_maybe (t->w->m, number, new, t->now,
-                                                failed));
+/* All that had returned at the moment 'begin' is durable. */
+static void
+flushed (struct work *w, uint64_t begin)
+{
+  model_flush_done (w->m, begin);
+  if (w->state == WORK_MAYBE)
+    w->state = WORK_FINE;
 }
 
 static void
 do_flush (struct worker *t)
 {
-  const unsigned hit = t->w->rec->fault.hit;
   const uint64_t begin = model_flush_begin (t->w->m);
   struct vmdk_error error;
 
   if (work_judge (t->w, "flush", vmdk_flush (t->w->image, &error), &error,
-                  hit, true) == 0)
-    model_flush_done (t->w->m, begin);
+                  true) == 0)
+    flushed (t->w, begin);
 }
 
 static void
 do_read (struct worker *t)
 {
-  const unsigned hit = t->w->rec->fault.hit;
-  struct vmdk_error error;
   uint64_t offset, count;
 
   choose_range (t, &offset, &count);
-  if (work_judge (t->w, "read", vmdk_pread (t->w->image, t->now, count,
-                                            offset, &error),
-                  &error, hit, false) == 0)
+  if (read_now (t, "read", count, offset) == 0)
     report_problem (t->w, "read", model_compare (t->w->m, t->now, count,
                                                  offset));
 }
@@ -212,7 +252,6 @@ do_read (struct worker *t)
 static void
 do_write (struct worker *t)
 {
-  const unsigned hit = t->w->rec->fault.hit;
   const uint32_t number = model_number (t->w->m);
   const bool fua = chance (t, t->fua_odds);
   struct vmdk_error error;
@@ -227,7 +266,7 @@ do_write (struct worker *t)
   if (work_judge (t->w, "write",
                   vmdk_pwrite (t->w->image, t->buf, count, offset,
                                fua ? VMDK_FUA : 0, &error),
-                  &error, hit, true) == 0)
+                  &error, true) == 0)
     model_done (t->w->m, number, t->buf);
   else
     look (t, "write", number, t->buf, count, offset, true);
@@ -238,37 +277,33 @@ do_zero (struct worker *t)
 {
   const uint32_t number = model_number (t->w->m);
   const bool fua = chance (t, t->fua_odds);
-  unsigned hit = t->w->rec->fault.hit;
   const unsigned fast = chance (t, 4) ? VMDK_FAST : 0;
   const unsigned may_trim = chance (t, 3) ? 0 : VMDK_MAY_TRIM;
   struct vmdk_error error;
   uint64_t offset, count;
+  bool refused;
   int r;
 
   choose_range (t, &offset, &count);
   model_begin (t->w->m, number, NULL, count, offset, fua);
   r = vmdk_zero (t->w->image, count, offset,
                  may_trim | fast | (fua ? VMDK_FUA : 0), &error);
-  if (r == -1 && fast && error.kind == VMDK_ERROR_UNSUPPORTED) {
+  refused = r == -1 && fast && error.kind == VMDK_ERROR_UNSUPPORTED;
+  if (work_judge (t->w, "zero", refused ? 0 : r, &error, true) == -1)
+    look (t, "zero", number, NULL, count, offset, true);
+  else if (!refused)
+    model_done (t->w->m, number, NULL);
+  else {
     model_void (t->w->m, number);
-    hit = t->w->rec->fault.hit;
-    if (work_judge (t->w, "read", vmdk_pread (t->w->image, t->now, count,
-                                              offset, &error),
-                    &error, hit, false) == 0)
+    if (read_now (t, "read", count, offset) == 0)
       report_problem (t->w, "fast zero", model_compare (t->w->m, t->now,
                                                         count, offset));
-    return;
   }
-  if (work_judge (t->w, "zero", r, &error, hit, true) == 0)
-    model_done (t->w->m, number, NULL);
-  else
-    look (t, "zero", number, NULL, count, offset, true);
 }
 
 static void
 do_trim (struct worker *t)
 {
-  const unsigned hit = t->w->rec->fault.hit;
   const uint32_t number = model_number (t->w->m);
   const bool fua = chance (t, t->fua_odds);
   struct vmdk_error error;
@@ -280,7 +315,7 @@ do_trim (struct worker *t)
   r = work_judge (t->w, "trim",
                   vmdk_trim (t->w->image, count, offset,
                              fua ? VMDK_FUA : 0, &error),
-                  &error, hit, true);
+                  &error, true);
   look (t, "trim", number, NULL, count, offset, r == -1);
 }
 
@@ -291,6 +326,8 @@ work (void *arg)
   unsigned i;
 
   for (i = 0; i < t->w->nr_ops && !has_problem (t->w); ++i) {
+    if (t->w->state == WORK_BROKEN && chance (t, 4))
+      break;
     if (chance (t, t->flush_odds))
       do_flush (t);
     else if (chance (t, t->read_odds))
@@ -327,6 +364,15 @@ choose_habits (const struct work *w, uint64_t random, struct worker *t)
   if (random_below (&random, 2) == 0) {
     t->window = random_below (&random, all);
     t->window_size = 1 + random_below (&random, 8);
+  }
+
+  /* Where grains are freed and written again before the next flush. */
+  if (w->faults == FAULTS_MANY) {
+    if (w->grain_size * 4 <= w->size && random_below (&random, 4) != 0)
+      t->stripe = w->grain_size * 4;
+    all = (w->size + t->stripe - 1) / t->stripe;
+    t->window = random_below (&random, all);
+    t->window_size = 1 + random_below (&random, 2);
   }
   t->flush_odds = 3 + (unsigned) random_below (&random, 30);
   t->fua_odds = 3 + (unsigned) random_below (&random, 40);
@@ -367,36 +413,35 @@ work_phase (struct work *w, unsigned phase)
 static bool
 begin (struct work *w)
 {
-  const unsigned hit = w->rec->fault.hit;
   struct vmdk_error error;
 
   return work_judge (w, "begin", vmdk_begin_writing (w->image, &error),
-                     &error, hit, true) == 0;
+                     &error, true) == 0;
 }
 
 static void
 end (struct work *w)
 {
-  const unsigned hit = w->rec->fault.hit;
   const uint64_t flush = model_flush_begin (w->m);
   struct vmdk_error error;
 
   if (work_judge (w, "end", vmdk_end_writing (w->image, &error), &error,
-                  hit, true) == 0)
-    model_flush_done (w->m, flush);
+                  true) == 0)
+    flushed (w, flush);
 }
 
 /* Closing cannot say what went wrong. */
 static void
 close_image (struct work *w)
 {
-  const unsigned hit = w->rec->fault.hit;
   const uint64_t flush = model_flush_begin (w->m);
+  unsigned kinds;
 
   vmdk_close (w->image);
   w->image = NULL;
-  if (w->rec->fault.hit != hit)
-    w->state = WORK_MAYBE;
+  kinds = record_take_hits (w->rec);
+  if (kinds != 0)
+    expect_less (w, kinds);
   if (w->state == WORK_FINE)
     model_flush_done (w->m, flush);
 }
@@ -405,51 +450,81 @@ static bool
 open_image (struct work *w)
 {
   const struct vmdk_options options = { .writable = true };
-  const unsigned hit = w->rec->fault.hit;
   const struct io_hook hook = record_hook (w->rec);
   struct vmdk_error error;
 
   w->image = image_open (w->path, &options, w->hooked ? &hook : NULL,
                          &error);
   w->state = WORK_FINE;
-  return work_judge (w, "open", w->image ? 0 : -1, &error, hit, false) == 0;
+  return work_judge (w, "open", w->image ? 0 : -1, &error, false) == 0;
+}
+
+/* All of the disk, to be freed; NULL if a fault was in the way. */
+static uint8_t *
+read_all (struct work *w)
+{
+  struct vmdk_error error;
+  uint8_t *buf = work_read (w->image, &error);
+
+  (void) work_judge (w, "read all", buf ? 0 : -1, &error, false);
+  return buf;
 }
 
 static void
 compare_all (struct work *w)
 {
-  const unsigned hit = w->rec->fault.hit;
-  struct vmdk_error error;
-  uint8_t *buf = work_read (w->image, &error);
+  uint8_t *buf = read_all (w);
 
-  if (work_judge (w, "read", buf ? 0 : -1, &error, hit, false) == 0)
+  if (buf)
     report_problem (w, "read all", model_compare (w->m, buf, w->size, 0));
   free (buf);
 }
 
-/* With faults, what could not be begun is tried once more. */
+/* Try something that faults may be in the way of. */
 static bool
-begin_again (struct work *w)
+try_again (struct work *w, bool (*function) (struct work *w))
 {
-  return begin (w) || (w->faults && !has_problem (w) && begin (w));
+  unsigned tries = w->faults == FAULTS_MANY ? MAX_TRIES :
+    w->faults ? 2 : 1;
+
+  while (tries-- > 0 && !has_problem (w))
+    if (function (w))
+      return true;
+  return false;
 }
 
-static bool
-open_again (struct work *w)
-{
-  return open_image (w) ||
-    (w->faults && !has_problem (w) && open_image (w));
-}
-
-/* Between two phases.  Returns false if there can be no other: then changes
- * are refused, and what had not been flushed need not be there when the
- * image is opened again.
+/* Changes are refused.  Unless a sync has failed, what was done is in the
+ * files, and will be durable some time: they can be written on.
  */
+static bool
+start_again (struct work *w)
+{
+  uint8_t *buf = NULL;
+  unsigned tries;
+
+  if (w->faults != FAULTS_MANY || w->lost || has_problem (w))
+    return false;
+  if (w->image)
+    close_image (w);
+  if (w->lost || !try_again (w, open_image))
+    return false;
+  for (tries = 0; tries < MAX_TRIES && !buf && !has_problem (w); ++tries)
+    buf = read_all (w);
+  if (!buf)
+    return false;
+  report_problem (w, "opened after a fault", model_adopt (w->m, buf));
+  free (buf);
+  return try_again (w, begin);
+}
+
+/* Between two phases.  Returns false if changes are refused from now on. */
 static bool
 pause_writing (struct work *w, uint64_t random)
 {
   const unsigned what = (unsigned) random_below (&random, 4);
 
+  if (w->state == WORK_BROKEN)
+    return false;
   if (what == 0 || what == 2) {
     end (w);
     if (w->state != WORK_FINE)
@@ -459,10 +534,10 @@ pause_writing (struct work *w, uint64_t random)
     if (w->state != WORK_FINE)
       return false;
     close_image (w);
-    if (w->state != WORK_FINE || !open_again (w))
+    if (w->state != WORK_FINE || !try_again (w, open_image))
       return false;
   }
-  return what == 3 || begin_again (w);
+  return what == 3 || try_again (w, begin);
 }
 
 void
@@ -472,10 +547,12 @@ work_run (struct work *w)
 
   w->problem = NULL;
   w->state = WORK_FINE;
+  w->lost = false;
   pthread_mutex_init (&w->lock, NULL);
-  if (open_again (w) && begin_again (w))
+  if (try_again (w, open_image) && try_again (w, begin))
     for (i = 0; i < w->nr_phases && !has_problem (w); ++i) {
-      if (i > 0 && !pause_writing (w, mix (w->seed, 1000 + i)))
+      if (i > 0 && !pause_writing (w, mix (w->seed, 1000 + i)) &&
+          !start_again (w))
         break;
       work_phase (w, i);
       if (!has_problem (w))

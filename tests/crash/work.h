@@ -18,6 +18,13 @@ enum work_state {
   WORK_BROKEN                   /* they are refused */
 };
 
+/* The faults that the record has.  With any, there is one thread. */
+enum work_faults {
+  FAULTS_NONE,
+  FAULTS_ONE,
+  FAULTS_MANY                   /* the image is opened again after them */
+};
+
 struct work {
   const char *path;
   struct record *rec;
@@ -28,10 +35,11 @@ struct work {
   unsigned nr_threads;
   unsigned nr_phases;           /* the image may be opened again between */
   unsigned nr_ops;              /* of a thread, in a phase */
-  bool faults;                  /* the record has a fault; one thread */
+  enum work_faults faults;
 
   struct vmdk_image *image;
   enum work_state state;
+  bool lost;                    /* a sync has failed */
   pthread_mutex_t lock;
   char *problem;                /* the first, to be freed */
 };
@@ -42,14 +50,13 @@ extern void work_run (struct work *w);
 /* One phase on an open image that is being written. */
 extern void work_phase (struct work *w, unsigned phase);
 
-/* What is wrong when the call 'what' has returned 'r' with *error, that is
- * reported as a problem unless it is a fault's doing.  'hit' is what
- * w->rec->fault.hit was before.  'change' tells whether the call changes
- * the image.  Returns r.
+/* Judge a call that has just returned 'r' with *error: a failure is reported
+ * as a problem unless it is a fault's doing, and so is a fault that the call
+ * has kept to itself.  'change' tells whether the call changes the image.
+ * Returns r.
  */
 extern int work_judge (struct work *w, const char *what, int r,
-                       const struct vmdk_error *error, unsigned hit,
-                       bool change);
+                       const struct vmdk_error *error, bool change);
 
 /* All of the disk, to be freed; NULL if it cannot be read. */
 extern uint8_t *work_read (struct vmdk_image *image,
