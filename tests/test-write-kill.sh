@@ -3,8 +3,9 @@
 # Copyright The nbdkit-vmdk authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-# nbdkit is killed at random moments while clients write and flush: all that was
-# flushed is there, all else is old or new, and the image is in order.
+# nbdkit is killed at random moments while clients write and flush through several
+# connections: all that was flushed is there, all else is old or new, and the image
+# is in order.
 
 # shellcheck source=tests/functions.sh
 . "${srcdir:?run this with make check}/functions.sh"
