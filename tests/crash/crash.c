@@ -424,26 +424,17 @@ parse_options (int argc, char *argv[])
 int
 main (int argc, char *argv[])
 {
-  const char *tmpdir = getenv ("TMPDIR");
-  char *tmp = must_print ("%s/crash-XXXXXX", tmpdir ? tmpdir : "/tmp");
-  char *folder;
+  char *tmp;
   uint64_t i;
 
   parse_options (argc, argv);
   setlinebuf (stdout);
-  if (!mkdtemp (tmp))
-    die ("%s: %s", tmp, strerror (errno));
+  tmp = make_folder ("crash");
   for (i = 0; i < options.workloads; ++i)
     run_workload (options.seed + i, choose_kind (options.seed + i), tmp);
   printf ("%" PRIu64 " workloads, %" PRIu64 " with faults, %" PRIu64
           " cuts, %" PRIu64 " states, %" PRIu64 " failures\n",
           options.workloads, nr_hit, nr_cuts, nr_states, nr_failures);
-  folder = must_print ("%s/work", tmp);
-  remove_folder (folder);
-  free (folder);
-  folder = must_print ("%s/state", tmp);
-  remove_folder (folder);
-  free (folder);
   remove_folder (tmp);
   free (tmp);
   return nr_failures > 0;

@@ -266,24 +266,18 @@ parse_options (int argc, char *argv[])
 int
 main (int argc, char *argv[])
 {
-  const char *tmpdir = getenv ("TMPDIR");
-  char *tmp = must_print ("%s/fault-XXXXXX", tmpdir ? tmpdir : "/tmp");
-  char *folder;
+  char *tmp;
   uint64_t i;
   size_t k;
 
   parse_options (argc, argv);
   setlinebuf (stdout);
-  if (!mkdtemp (tmp))
-    die ("%s: %s", tmp, strerror (errno));
+  tmp = make_folder ("fault");
   for (i = 0; i < options.workloads; ++i)
     for (k = 0; k < nr_make_kinds; ++k)
       if (!options.kind || strcmp (options.kind, make_kinds[k].name) == 0)
         run_workload (options.seed + i, &make_kinds[k], tmp);
   printf ("%" PRIu64 " runs, %" PRIu64 " failures\n", nr_runs, nr_failures);
-  folder = must_print ("%s/image", tmp);
-  remove_folder (folder);
-  free (folder);
   remove_folder (tmp);
   free (tmp);
   return nr_failures > 0;

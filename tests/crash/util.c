@@ -5,14 +5,13 @@
 
 #include <config.h>
 
-#include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "memory.h"
 #include "util.h"
@@ -155,18 +154,33 @@ describe_sector (const uint8_t *sector, char *text, size_t size)
               get32 (last + 4), get32 (last) / (SECTOR / 8));
 }
 
+char *
+make_folder (const char *program)
+{
+  const char *tmpdir = getenv ("TMPDIR");
+  char *path = must_print ("%s/%s-XXXXXX", tmpdir ? tmpdir : "/tmp", program);
+
+  if (!mkdtemp (path))
+    die ("%s: %s", path, strerror (errno));
+  return path;
+}
+
+static int
+remove_entry (const char *path, const struct stat *st, int type,
+              struct FTW *walk)
+{
+  (void) st;
+  (void) type;
+  (void) walk;
+  if (remove (path) == -1)
+    die ("%s: %s", path, strerror (errno));
+  return 0;
+}
+
 void
 remove_folder (const char *path)
 {
-  DIR *dir = opendir (path);
-  struct dirent *d;
-
-  if (!dir)
-    return;
-  while ((d = readdir (dir)) != NULL)
-    if (d->d_name[0] != '.')
-      unlinkat (dirfd (dir), d->d_name, 0);
-  closedir (dir);
-  if (rmdir (path) == -1)
+  if (nftw (path, remove_entry, 8, FTW_DEPTH | FTW_PHYS) == -1 &&
+      errno != ENOENT)
     die ("%s: %s", path, strerror (errno));
 }

@@ -48,7 +48,10 @@ extern void fill_pattern (uint8_t *buf, uint64_t count, uint64_t offset,
 /* Say what a sector seems to hold, in at most 'size' bytes of text. */
 extern void describe_sector (const uint8_t *sector, char *text, size_t size);
 
-/* Delete a folder and the files in it; one that does not exist is good. */
+/* Make a folder for temporary files; its name, to be freed. */
+extern char *make_folder (const char *program);
+
+/* Delete a folder and all in it; one that does not exist is good. */
 extern void remove_folder (const char *path);
 
 #endif /* CRASH_UTIL_H */
