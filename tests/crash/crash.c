@@ -13,8 +13,9 @@
  * such state must be a good image with content that the model permits,
  * that recovers, and can be written again (check.h).
  *
- * With --faults=any, or one of those in faults.c, one thread has calls that fail, works on, and opens the
- * image again if it cannot; the power is cut after the first of these.
+ * With --faults=any, or one of those in faults.c, one thread has calls that
+ * fail, works on, and opens the image again if it cannot; the power is cut
+ * after the first of these.
  *
  * A workload is made again from its seed, except for what depends on the
  * order in which its threads run; --threads=1 has none of that.  --keep
