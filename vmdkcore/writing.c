@@ -326,6 +326,31 @@ writing_check_change (const struct vmdk_image *image, uint64_t count,
   return check_failed (image, error);
 }
 
+/* Make durable what was found in the tables: a writer that was killed, or had
+ * to give up, may have written them without a sync.  What they do not name
+ * any more, the disk might still, and so must not be given away before.
+ */
+static int
+sync_tables (struct vmdk_image *image, struct vmdk_error *error)
+{
+  const struct link *link = image_top_link (image);
+  const struct io *synced = link->descriptor_room > 0 ? link->files[0] : NULL;
+  size_t i;
+
+  for (i = 0; i < link->nr_extents; ++i) {
+    const struct extent *e = link->extents[i];
+    struct io *io;
+
+    /* Only extents with grains have an allocator. */
+    if (!e->alloc)
+      continue;
+    io = ((const struct grains *) e)->io;
+    if (io != synced && io->ops->sync (io, error) == -1)
+      return fail_publishing (image, error);
+  }
+  return 0;
+}
+
 int
 writing_start (struct vmdk_image *image, struct vmdk_error *error)
 {
@@ -339,8 +364,11 @@ writing_start (struct vmdk_image *image, struct vmdk_error *error)
     r = check_tables (image, error);
     if (r == 0)
       r = begin_extents (image, error);
+    /* This syncs the file that the descriptor is in. */
     if (r == 0)
       r = change_content_id (image, error);
+    if (r == 0)
+      r = sync_tables (image, error);
     atomic_store (&w->started, r == 0);
   }
   pthread_mutex_unlock (&w->start_lock);
