@@ -14,6 +14,7 @@
 
 #include "alloc.h"
 #include "bytes.h"
+#include "stream-write.h"
 #include "writing.h"
 
 /* What the parents have below an extent. */
@@ -134,6 +135,8 @@ vmdk_pwrite (struct vmdk_image *image, const void *buf, size_t count,
   unsigned epoch;
   int r = 0;
 
+  if (image->stream)
+    return stream_writer_pwrite (image->stream, buf, count, offset, error);
   if (writing_check_change (image, count, offset, error) == -1 ||
       writing_start (image, error) == -1)
     return -1;
@@ -268,6 +271,8 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
   unsigned epoch;
   int r = 0;
 
+  if (image->stream)
+    return stream_writer_zero (image->stream, count, offset, error);
   if (writing_check_change (image, count, offset, error) == -1 ||
       (fast && check_fast (image, count, offset, may_trim, error) == -1) ||
       writing_start (image, error) == -1)
@@ -316,6 +321,8 @@ vmdk_trim (struct vmdk_image *image, uint64_t count, uint64_t offset,
   unsigned epoch;
   int r = 0;
 
+  if (image->stream)
+    return stream_writer_zero (image->stream, count, offset, error);
   if (writing_check_change (image, count, offset, error) == -1 ||
       writing_start (image, error) == -1)
     return -1;

@@ -14,7 +14,7 @@
 #include <time.h>
 
 #include "bytes.h"
-#include "image.h"
+#include "stream-image.h"
 
 /* Share out the memory that the user allows. */
 static int
@@ -89,7 +89,9 @@ vmdk_close (struct vmdk_image *image)
 
   if (!image)
     return;
-  if (image->writing.begun && vmdk_end_writing (image, &error) == -1)
+  if (image->stream)
+    stream_image_close (image);
+  else if (image->writing.begun && vmdk_end_writing (image, &error) == -1)
     logger_warn (&image->logger, "%s", error.message);
   chain_close (&image->chain);
   writing_destroy (image);
@@ -104,7 +106,8 @@ vmdk_close (struct vmdk_image *image)
 uint64_t
 vmdk_size (const struct vmdk_image *image)
 {
-  return image->chain.links[0]->size;
+  return image->stream ? stream_writer_size (image->stream) :
+    image->chain.links[0]->size;
 }
 
 void
@@ -114,6 +117,10 @@ vmdk_describe (const struct vmdk_image *image,
   const struct link *link = image->chain.links[0];
   size_t i;
 
+  if (image->stream) {
+    stream_image_describe (description);
+    return;
+  }
   *description = (struct vmdk_description) {
     .create_type = link->create_type,
     .nr_extents = link->nr_extents,
@@ -311,6 +318,8 @@ vmdk_pread (struct vmdk_image *image, void *buf, size_t count,
   unsigned epoch;
   int r;
 
+  if (image->stream)
+    return stream_writer_pread (image->stream, buf, count, offset, error);
   if (walk_begin (&walk, image, 0, offset, count, MAP_FOR_READING,
                   error) == -1)
     return -1;
@@ -363,6 +372,8 @@ vmdk_prefetch (struct vmdk_image *image, uint64_t count, uint64_t offset,
   if (walk_begin (&walk, image, 0, offset, count, MAP_FOR_READING,
                   error) == -1)
     return -1;
+  if (image->stream)
+    return 0;
   start_limit (&limit);
   while (walk.offset < walk.end && !has_passed (&limit, &walk)) {
     const struct run *run = &walk.run;
@@ -435,6 +446,8 @@ vmdk_map (struct vmdk_image *image, uint64_t offset, uint64_t count,
   if (walk_begin (&walk, image, 0, offset, count, MAP_FOR_ALLOCATION,
                   error) == -1)
     return -1;
+  if (image->stream)
+    return stream_image_map (image, offset, count, callback, opaque);
   start_limit (&limit);
   r = map_walk (&walk, &limit, callback, opaque, error);
   return r > 0 ? 0 : r;

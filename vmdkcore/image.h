@@ -51,6 +51,11 @@ struct vmdk_image {
   atomic_uint_fast64_t index_memory;
   struct epochs epochs;
   struct writing writing;
+
+  /* A stream that is being written, or was: it is then all that there is,
+   * and there are no links.  NULL otherwise.
+   */
+  struct stream_writer *stream;
 };
 
 /* The link that the user named, the only one that is ever written. */

@@ -13,6 +13,7 @@
 
 #include "alloc.h"
 #include "content-id.h"
+#include "stream-image.h"
 #include "writing.h"
 
 void
@@ -178,6 +179,8 @@ vmdk_begin_writing (struct vmdk_image *image, struct vmdk_error *error)
   struct writing *w = &image->writing;
   struct vmdk_error ignored;
 
+  if (image->stream)
+    return stream_image_begin_writing (image, error);
   if (atomic_load (&w->begun))
     return 0;
   if (check_failed (image, error) == -1 ||
@@ -272,6 +275,8 @@ writing_flush (struct vmdk_image *image, struct vmdk_error *error)
 int
 vmdk_flush (struct vmdk_image *image, struct vmdk_error *error)
 {
+  if (image->stream)
+    return stream_writer_flush (image->stream, error);
   return atomic_load (&image->writing.begun) ? writing_flush (image, error) :
     check_failed (image, error);
 }
@@ -285,6 +290,8 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   size_t i;
   int r;
 
+  if (image->stream)
+    return stream_image_end_writing (image, error);
   if (!atomic_load (&w->begun))
     return check_failed (image, error);
   r = writing_flush (image, error);
