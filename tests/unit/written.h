@@ -80,11 +80,15 @@ written_free (struct written *t)
 static inline void
 fill_kind (uint8_t *p, uint64_t count, uint64_t kind, uint64_t *seed)
 {
-  uint64_t i;
+  uint64_t random = 0, i;
 
-  for (i = 0; i < count; ++i)
-    p[i] = kind == 0 ? (uint8_t) (next_random (seed) >> 20) :
-      kind == 1 ? (uint8_t) (i % 61 + next_random (seed) % 4) : 0;
+  memset (p, 0, count);
+  for (i = 0; i < count && kind < 2; ++i) {
+    if (i % (kind == 0 ? 8 : 512) == 0)
+      random = next_random (seed);
+    p[i] = kind == 0 ? (uint8_t) (random >> i % 8 * 8) :
+      (uint8_t) (i % 61 + random % 64);
+  }
 }
 
 static inline void
