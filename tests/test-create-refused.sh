@@ -59,7 +59,7 @@ refused 'No such file' "${create[@]}" create-parent="$TMP/missing.vmdk"
 mkvmdk --size=1M monolithicSparse "$TMP/base.vmdk"
 refused 'size of a child must be that of its parent.*1048576' "${create[@]}" \
   create-parent="$TMP/base.vmdk" create-size=2M
-for kind in monolithic-flat vmfs-flat split-flat; do
+for kind in monolithic-flat vmfs-flat split-flat stream-optimized; do
   refused "type $kind cannot have a parent" "${create[@]}" \
     create-parent="$TMP/base.vmdk" create-type=$kind
 done

@@ -22,6 +22,7 @@
 #include "create.h"
 #include "create-text.h"
 #include "header.h"
+#include "stream-write.h"
 
 #define GRAIN_SIZE UINT64_C (128) /* sectors */
 #define TABLE_ENTRIES 512
@@ -293,10 +294,6 @@ make_files (struct creation *c)
     c->text.kind->suffix ? create_nr_extents (&c->text) : 0;
   unsigned i;
 
-  c->descriptor = create_descriptor (&c->text);
-  if (!c->descriptor)
-    return error_nomem (c->error);
-
   /* Before anything else: this is the name that users know. */
   if (faccessat (c->dir, c->text.file, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
     return error_set (c->error, VMDK_ERROR_INVALID, EEXIST,
@@ -325,9 +322,6 @@ prepare (struct creation *c, const char *path,
       create_find_hwversion (create->hwversion, &t->hwversion,
                              c->error) == -1)
     return -1;
-  if (t->kind->layout == CREATE_STREAM)
-    return error_set (c->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
-                      "streams cannot be created yet");
   if (t->kind->layout != CREATE_STREAM && create->compress_level != 0)
     return error_set (c->error, VMDK_ERROR_INVALID, EINVAL,
                       "a disk of the type %s is not compressed, so there is "
@@ -342,7 +336,8 @@ prepare (struct creation *c, const char *path,
       getrandom (t->uuid, sizeof t->uuid, 0) != sizeof t->uuid)
     return error_sys (c->error, errno, "getrandom");
   create_fit_ids (t);
-  return 0;
+  c->descriptor = create_descriptor (t);
+  return c->descriptor ? 0 : error_nomem (c->error);
 }
 
 static void
@@ -362,6 +357,23 @@ finish (struct creation *c, bool failed)
     close (c->dir);
 }
 
+/* A stream is made by what writes it, and appears in the end. */
+static struct vmdk_image *
+make_stream (struct creation *c, const char *path,
+             const struct vmdk_create_options *create,
+             const struct vmdk_options *options)
+{
+  const struct stream_create_options o = {
+    .path = path, .size = c->text.size, .descriptor = c->descriptor,
+    .compress_level = (int) create->compress_level,
+    .memory = options->cache_size,
+    .logger = { .log = options->log, .opaque = options->log_opaque },
+    .hook = c->hook,
+  };
+
+  return stream_create (&o, c->error);
+}
+
 struct vmdk_image *
 image_create (const char *path, const struct vmdk_create_options *create,
               const struct vmdk_options *options, const struct io_hook *hook,
@@ -373,8 +385,12 @@ image_create (const char *path, const struct vmdk_create_options *create,
 
   /* The user named the parent, so it may lie anywhere this time. */
   with_parent.parent = create->parent;
-  if (prepare (&c, path, create, options) == 0 && make_files (&c) == 0)
-    image = image_open (path, &with_parent, hook, error);
+  if (prepare (&c, path, create, options) == 0) {
+    if (c.text.kind->layout == CREATE_STREAM)
+      image = make_stream (&c, path, create, options);
+    else if (make_files (&c) == 0)
+      image = image_open (path, &with_parent, hook, error);
+  }
   finish (&c, !image);
   return image;
 }

@@ -18,13 +18,6 @@
 /* Sectors kept for the descriptor, so that other programs can edit it. */
 #define DESCRIPTOR_SECTORS 20
 
-static void
-store_le64 (uint8_t *p, uint64_t n)
-{
-  store_le32 (p, (uint32_t) n);
-  store_le32 (p + 4, (uint32_t) (n >> 32));
-}
-
 static uint64_t
 descriptor_sectors (const struct stream_output *output)
 {
@@ -151,20 +144,20 @@ static void
 fill_header (const struct stream_output *output, uint8_t *p,
              uint64_t gd_offset)
 {
-  memset (p, 0, HOSTED_HEADER_SIZE);
-  memcpy (p, "KDMV", 4);
-  store_le32 (p + 4, 3);
-  store_le32 (p + 8, HOSTED_NEWLINE_TEST | HOSTED_COMPRESSED |
-              HOSTED_MARKERS);
-  store_le64 (p + 12, output->capacity);
-  store_le64 (p + 20, STREAM_GRAIN_SECTORS);
-  store_le64 (p + 28, 1);
-  store_le64 (p + 36, descriptor_sectors (output));
-  store_le32 (p + 44, STREAM_TABLE_GRAINS);
-  store_le64 (p + 56, gd_offset);
-  store_le64 (p + 64, overhead (output));
-  memcpy (p + 73, "\n \r\n", 4);
-  p[77] = 1;                    /* deflate */
+  const struct hosted_header h = {
+    .version = 3,
+    .flags = HOSTED_NEWLINE_TEST | HOSTED_COMPRESSED | HOSTED_MARKERS,
+    .capacity = output->capacity,
+    .grain_size = STREAM_GRAIN_SECTORS,
+    .descriptor_offset = 1,
+    .descriptor_size = descriptor_sectors (output),
+    .entries_per_table = STREAM_TABLE_GRAINS,
+    .gd_offset = gd_offset,
+    .overhead = overhead (output),
+    .compression = 1,
+  };
+
+  hosted_encode (&h, p);
 }
 
 /* The directory, piece by piece: that of a large disk takes megabytes. */
