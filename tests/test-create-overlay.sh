@@ -14,6 +14,7 @@
 . "$srcdir/chain-functions.sh"
 
 requires_qemu_img
+requires vmdkinfo -V
 export PYTHONPATH=$srcdir PYTHONDONTWRITEBYTECODE=1
 
 parents ()
@@ -78,6 +79,27 @@ grep '^parentFileNameHint="below/one.vmdk"' "$TMP/disk/two.vmdk"
 add three.vmdk two.vmdk monolithic-sparse
 qemu-img compare -q -f vmdk -F raw "$TMP/disk/three.vmdk" "$TMP/base.raw"
 [ "$(cd "$TMP/disk/below" && sha256sum -- base*)" = "$before" ]
+
+# The controller and the serial number are the base's, unless others are asked
+# for.
+for kind in monolithic-sparse split-sparse vmfs-sparse; do
+  rm -rf "$TMP/ide"
+  mkdir "$TMP/ide"
+  nbdkit -U - vmdk "$TMP/ide/base.vmdk" create=true create-size=1M \
+    create-type=monolithic-flat create-adapter-type=ide --run true
+  nbdkit -U - vmdk "$TMP/ide/x.vmdk" create=true create-type=$kind \
+    create-parent="$TMP/ide/base.vmdk" --run true
+  [ "$(grep -a -c '^ddb\.' "$TMP/ide/x.vmdk")" -eq 1 ]
+  grep -a '^ddb.longContentID' "$TMP/ide/x.vmdk"
+  nbdkit -U - vmdk "$TMP/ide/y.vmdk" create=true create-type=$kind \
+    create-parent="$TMP/ide/x.vmdk" create-adapter-type=scsi-buslogic \
+    create-hwversion=esx55 --run true
+  grep -a '^ddb.adapterType = "buslogic"' "$TMP/ide/y.vmdk"
+  grep -a '^ddb.virtualHWVersion = "10"' "$TMP/ide/y.vmdk"
+  ! grep -a '^ddb.uuid' "$TMP/ide/y.vmdk" || fail "a serial number"
+  qemu-img compare -q -f vmdk -F vmdk "$TMP/ide/y.vmdk" "$TMP/ide/base.vmdk"
+  vmdkinfo "$TMP/ide/y.vmdk"
+done
 
 # A parent elsewhere has all of its path as its name, and is found again where
 # that is permitted.

@@ -149,6 +149,18 @@ print_extents (FILE *f, const struct create_text *t)
 }
 
 static void
+print_adapter (FILE *f, const struct create_text *t)
+{
+  const struct geometry g = geometry (t);
+
+  fprintf (f, "ddb.adapterType = \"%s\"\n"
+           "ddb.geometry.cylinders = \"%" PRIu64 "\"\n"
+           "ddb.geometry.heads = \"%u\"\n"
+           "ddb.geometry.sectors = \"%u\"\n",
+           t->adapter, g.cylinders, g.heads, g.sectors);
+}
+
+static void
 print_uuid (FILE *f, const uint8_t *uuid)
 {
   unsigned i;
@@ -159,33 +171,28 @@ print_uuid (FILE *f, const uint8_t *uuid)
   fputs ("\"\n", f);
 }
 
-/* A snapshot of ESX has only its content ID: the rest is looked up in the
- * parents (section 6.4).
+/* What a child does not say is looked up in its parents, and what it does say
+ * hides that (section 3.5): so it has no serial number of its own, which the
+ * guest would see.
  */
 static void
 print_ddb (FILE *f, const struct create_text *t)
 {
-  const struct geometry g = geometry (t);
-  const bool whole = t->kind->layout != CREATE_COWD || !t->has_parent;
-
   fputs ("\n# The Disk Data Base \n"
          "#DDB\n\n", f);
-  if (whole)
-    fprintf (f, "ddb.adapterType = \"%s\"\n"
-             "ddb.geometry.cylinders = \"%" PRIu64 "\"\n"
-             "ddb.geometry.heads = \"%u\"\n"
-             "ddb.geometry.sectors = \"%u\"\n",
-             t->adapter, g.cylinders, g.heads, g.sectors);
+  if (t->adapter)
+    print_adapter (f, t);
   fputs ("ddb.longContentID = \"", f);
   print_hex (f, t->id, sizeof t->id);
   fputs ("\"\n", f);
-  if (!whole)
-    return;
   if (t->kind->thin)
     fputs ("ddb.thinProvisioned = \"1\"\n", f);
-  fputs ("ddb.toolsVersion = \"2147483647\"\n", f);
-  print_uuid (f, t->uuid);
-  fprintf (f, "ddb.virtualHWVersion = \"%u\"\n", t->hwversion);
+  if (!t->has_parent) {
+    fputs ("ddb.toolsVersion = \"2147483647\"\n", f);
+    print_uuid (f, t->uuid);
+  }
+  if (t->hwversion != 0)
+    fprintf (f, "ddb.virtualHWVersion = \"%u\"\n", t->hwversion);
 }
 
 char *

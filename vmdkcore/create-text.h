@@ -17,8 +17,8 @@ struct create_text {
   const struct create_kind *kind;
   const char *file;             /* the name of the disk's file */
   uint64_t size;                /* bytes */
-  const char *adapter;
-  unsigned hwversion;
+  const char *adapter;          /* NULL: nothing is said of it */
+  unsigned hwversion;           /* 0: likewise */
   uint8_t id[16];               /* ddb.longContentID; the last four are the
                                    CID, most significant first */
   uint8_t uuid[16];

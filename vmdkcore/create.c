@@ -326,6 +326,10 @@ prepare (struct creation *c, const char *path,
     return error_set (c->error, VMDK_ERROR_INVALID, EINVAL,
                       "a disk of the type %s is not compressed, so there is "
                       "no level of it", t->kind->name);
+  if (create->parent && !create->adapter_type)
+    t->adapter = NULL;
+  if (create->parent && !create->hwversion)
+    t->hwversion = 0;
   t->size = create->size;
   if (open_folder (c, path) == -1 ||
       create_check_name (t->file, "the new disk", c->error) == -1 ||

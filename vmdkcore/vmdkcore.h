@@ -126,7 +126,8 @@ struct vmdk_create_options {
   const char *type;
 
   /* For ddb.adapterType, by default lsilogic, and ddb.virtualHWVersion, by
-   * default 4: the words of nbdkit-vddk-plugin, or the value itself.
+   * default 4: the words of nbdkit-vddk-plugin, or the value itself.  By
+   * default a child has what its parent has.
    */
   const char *adapter_type;
   const char *hwversion;

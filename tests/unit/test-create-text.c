@@ -69,17 +69,25 @@ test_flat (void **state)
   free (text);
 }
 
-/* A snapshot as ESX makes it has nothing but its content ID. */
-static void
-test_esx_snapshot (void **state)
+static struct create_text
+child_of (const char *kind)
 {
-  struct create_text t = text_of ("vmfs-sparse", 2 * MIB);
-  char *text;
+  struct create_text t = text_of (kind, 2 * MIB);
 
   t.has_parent = true;
   t.parent_cid = 0x0172e8a4;
   t.parent_hint = "base.vmdk";
-  text = create_descriptor (&t);
+  t.adapter = NULL;
+  t.hwversion = 0;
+  return t;
+}
+
+/* A snapshot as ESX makes it has nothing but its content ID. */
+static void
+test_esx_snapshot (void **state)
+{
+  const struct create_text t = child_of ("vmfs-sparse");
+  char *text = create_descriptor (&t);
   assert_string_equal (text,
     "# Disk DescriptorFile\n"
     "version=1\n"
@@ -97,6 +105,43 @@ test_esx_snapshot (void **state)
     "\n"
     "ddb.longContentID = \"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\"\n");
   free (text);
+}
+
+/* What a child says of the controller, the geometry or the serial number hides
+ * what its base says (section 3.5): it says what it was told to, nothing else.
+ */
+static void
+test_child_keeps_base (void **state)
+{
+  static const char *const kinds[] = {
+    "monolithic-sparse", "split-sparse", "vmfs-sparse",
+  };
+  size_t i;
+
+  for (i = 0; i < ARRAY_LENGTH (kinds); ++i) {
+    struct create_text t = child_of (kinds[i]);
+    char *text = create_descriptor (&t);
+    const char *ddb = strstr (text, "#DDB\n");
+
+    assert_non_null (ddb);
+    assert_string_equal (ddb, "#DDB\n\n"
+      "ddb.longContentID = \"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\"\n");
+    free (text);
+
+    t.adapter = "ide";
+    t.hwversion = 11;
+    text = create_descriptor (&t);
+    ddb = strstr (text, "#DDB\n");
+    assert_non_null (ddb);
+    assert_string_equal (ddb, "#DDB\n\n"
+      "ddb.adapterType = \"ide\"\n"
+      "ddb.geometry.cylinders = \"4\"\n"
+      "ddb.geometry.heads = \"16\"\n"
+      "ddb.geometry.sectors = \"63\"\n"
+      "ddb.longContentID = \"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\"\n"
+      "ddb.virtualHWVersion = \"11\"\n");
+    free (text);
+  }
 }
 
 static void
@@ -276,6 +321,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_flat),
     cmocka_unit_test (test_esx_snapshot),
+    cmocka_unit_test (test_child_keeps_base),
     cmocka_unit_test (test_extent_lines),
     cmocka_unit_test (test_geometry),
     cmocka_unit_test (test_ids),
