@@ -11,6 +11,8 @@
 # shellcheck source=tests/image-functions.sh
 . "$srcdir/image-functions.sh"
 
+requires strace -V
+
 folder=$TMP/disk
 new=$folder/new.vmdk
 mkdir "$folder"
@@ -53,6 +55,20 @@ refused 'quote or a control character' "$folder/a"$'\n'"b.vmdk" create=true \
   create-size=1M
 refused 'not UTF-8' "$folder/a"$'\xfc'"b.vmdk" create=true create-size=1M
 refused 'No such file' "$folder/missing/a.vmdk" create=true create-size=1M
+for type in monolithic-sparse monolithic-flat split-sparse; do
+  refused 'names a folder, not a disk' "$folder/" create=true \
+    create-size=1M create-type=$type
+done
+
+# Of such a name 4098 extent lines are more than a descriptor can have, which
+# must be known before as many files are made.
+long=$(printf 'n%.0s' {1..240})
+refused 'the descriptor would have [0-9]* bytes.* at most 1048575; .* shorter' \
+  "$folder/$long.vmdk" create=true create-size=8T create-type=split-flat
+strace -f -qq -e trace=openat -o "$TMP/calls" nbdkit -U - vmdk \
+  "$folder/$long.vmdk" create=true create-size=8T create-type=split-flat \
+  --run true || :
+! grep -F -- "-f001.vmdk" "$TMP/calls" || fail "a file was made"
 
 # Parents.
 refused 'No such file' "${create[@]}" create-parent="$TMP/missing.vmdk"
@@ -63,6 +79,10 @@ for kind in monolithic-flat vmfs-flat split-flat stream-optimized; do
   refused "type $kind cannot have a parent" "${create[@]}" \
     create-parent="$TMP/base.vmdk" create-type=$kind
 done
+cp "$TMP/base.vmdk" "$TMP/none.vmdk"
+sed -i 's/^CID=......../CID=ffffffff/' "$TMP/none.vmdk"
+refused 'none.vmdk: .*CID ffffffff' "${create[@]}" \
+  create-parent="$TMP/none.vmdk"
 cp "$TMP/base.vmdk" "$TMP/a\"b.vmdk"
 refused 'the parent has a quote' "${create[@]}" \
   create-parent="$TMP/a\"b.vmdk"

@@ -54,6 +54,9 @@ open_folder (struct creation *c, const char *path)
   char *folder;
 
   c->text.file = slash ? slash + 1 : path;
+  if (c->text.file[0] == '\0')
+    return error_set (c->error, VMDK_ERROR_INVALID, EISDIR,
+                      "%s: names a folder, not a disk", path);
   folder = !slash ? strdup (".") : slash == path ? strdup ("/") :
     strndup (path, (size_t) (slash - path));
   if (!folder)
@@ -117,6 +120,10 @@ look_at_parent (struct creation *c, const char *parent,
   else if (!link->has_cid)
     error_set (c->error, VMDK_ERROR_INVALID, EINVAL,
                "%s: has no CID, and so cannot be a parent", link->name);
+  else if (link->cid == DESCRIPTOR_NO_PARENT)
+    error_set (c->error, VMDK_ERROR_INVALID, EINVAL,
+               "%s: has the CID %08" PRIx32 ", by which a child says that it "
+               "has no parent, and so cannot be one", link->name, link->cid);
   else {
     c->text.size = link->size;
     c->text.has_parent = true;
@@ -287,6 +294,9 @@ make_file (struct creation *c)
   return r;
 }
 
+/* QEMU takes one byte less than is read here. */
+#define MAX_DESCRIPTOR (DESCRIPTOR_MAX_SIZE - 1)
+
 static int
 make_files (struct creation *c)
 {
@@ -306,6 +316,21 @@ make_files (struct creation *c)
     return -1;
   return fsync (c->dir) == -1 ?
     error_sys (c->error, errno, "fsync: the folder of %s", c->text.file) : 0;
+}
+
+static int
+make_descriptor (struct creation *c)
+{
+  c->descriptor = create_descriptor (&c->text);
+  if (!c->descriptor)
+    return error_nomem (c->error);
+  if (strlen (c->descriptor) > MAX_DESCRIPTOR)
+    return error_set (c->error, VMDK_ERROR_INVALID, EINVAL,
+                      "%s: the descriptor would have %zu bytes, and can have "
+                      "at most %d; the name must be shorter, or the disk "
+                      "smaller", c->text.file, strlen (c->descriptor),
+                      MAX_DESCRIPTOR);
+  return 0;
 }
 
 /* Check what the user wants, and find out the rest. */
@@ -340,8 +365,7 @@ prepare (struct creation *c, const char *path,
       getrandom (t->uuid, sizeof t->uuid, 0) != sizeof t->uuid)
     return error_sys (c->error, errno, "getrandom");
   create_fit_ids (t);
-  c->descriptor = create_descriptor (t);
-  return c->descriptor ? 0 : error_nomem (c->error);
+  return make_descriptor (c);
 }
 
 static void
