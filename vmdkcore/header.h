@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* Binary headers of extents: decode and validate; pure functions. */
+/* Binary headers of extents: decode, validate, encode; pure functions. */
 
 #ifndef VMDK_HEADER_H
 #define VMDK_HEADER_H
