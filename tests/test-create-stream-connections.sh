@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# nbdcopy in all its ways of using connections, threads, requests and extents.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/create-functions.sh
+. "$srcdir/create-functions.sh"
+
+make_raw $(((50 << 20) + 512)) 3
+for options in --synchronous "--connections=1 --requests=1" \
+  "--connections=16 --requests=64" "--request-size=4096 --sparse=4096" \
+  "--request-size=33554432" "--sparse=0" "--allocated --flush"; do
+  export options
+  # shellcheck disable=SC2016
+  new_stream $(((50 << 20) + 512)) 'nbdcopy $options "$RAW" "$uri"'
+  check_stream
+done

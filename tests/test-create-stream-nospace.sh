@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# The file system is full: the client hears of it, and nothing is left that
+# could be taken for a stream, in the folder or of its space.  What fits is
+# written.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/create-functions.sh
+. "$srcdir/create-functions.sh"
+
+mkdir "$TMP/small"
+mount -t tmpfs -o size=12m tmpfs "$TMP/small" ||
+  skip "a small file system cannot be mounted"
+cleanup_fn umount -l "$TMP/small"
+FOLDER=$TMP/small/disk
+STREAM=$FOLDER/new.vmdk
+
+free_space ()
+{
+  stat -f -c %a "$TMP/small"
+}
+
+# random_raw MIB: that cannot be compressed.
+random_raw ()
+{
+  "$PYTHON" -c 'import random, sys
+sys.stdout.buffer.write(random.Random(1).randbytes(int(sys.argv[1]) << 20))' \
+    "$1" >"$RAW"
+}
+
+free=$(free_space)
+random_raw 40
+for cache in 64M 2M; do
+  create_stream 40M cache-size=$cache
+  # shellcheck disable=SC2016
+  if nbdkit -U - vmdk "${create[@]}" --run 'nbdcopy --flush "$RAW" "$uri"' \
+    2>"$TMP/log"; then
+    cat "$TMP/log"
+    fail "nbdcopy wrote 40 MiB to 12"
+  fi
+  cat "$TMP/log"
+  grep -i 'no space left' "$TMP/log"
+  nothing_left
+  rmdir "$FOLDER"
+  [ "$(free_space)" -ge $((free - 1)) ] || fail "space is missing"
+done
+
+# Backwards, so that everything waits.
+create_stream 40M cache-size=2M
+"$PYTHON" - "${create[@]}" <<'END'
+import errno, os, sys
+import nbd
+from writing import Server
+
+with open(os.environ["RAW"], "rb") as f:
+    raw = f.read()
+server = Server(sys.argv[1], *sys.argv[2:])
+h = server.connect()
+heard = False
+for i in reversed(range(40)):
+    try:
+        h.pwrite(raw[i << 20:(i + 1) << 20], i << 20)
+    except nbd.Error as e:
+        assert e.errnum in (errno.ENOSPC, errno.EIO), e
+        heard = True
+        break
+try:
+    h.flush()
+except nbd.Error as e:
+    assert e.errnum in (errno.ENOSPC, errno.EIO), e
+assert heard
+h.shutdown()
+server.stop()
+messages = server.messages()
+print(messages)
+assert "No space left" in messages, messages
+END
+nothing_left
+
+# What is too much uncompressed fits.
+make_raw $((60 << 20)) 1
+"$PYTHON" -c 'print("the same words again\n" * 2000000)' |
+  dd of="$RAW" conv=notrunc iflag=fullblock bs=1M status=none
+copy_in
+check_stream
