@@ -13,12 +13,14 @@ skip_if_valgrind "this measures"
 
 status=0
 bash "$srcdir/bench/bench.sh" --size=8M --rounds=1 --seconds=1 \
-  --fragments=14000 --only=cowd,sesparse,stream,chain-30,map-chain,copy \
+  --fragments=14000 \
+  --only=cowd,sesparse,stream,chain-30,map-chain,copy,stream-write,create \
   >"$TMP/out" || status=$?
 cat "$TMP/out"
 [ "$status" -ne 77 ] || skip "the benchmark cannot run here"
 [ "$status" -eq 0 ] || fail "the benchmark failed"
 
-for kind in cowd sesparse stream chain-30 map-chain; do
+for kind in cowd sesparse stream chain-30 map-chain stream-write \
+  'create vmfs-sparse'; do
   grep "^$kind .*[0-9]" "$TMP/out" || fail "nothing is said of $kind"
 done

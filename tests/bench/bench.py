@@ -26,6 +26,12 @@ What a map and the first byte cost is measured on a disk with many fragments,
 links, "first-byte" the seconds from starting a server to having read 4 KiB;
 there "raw" serves the file of the image as it is.  The seconds are those of
 client and server; a goal in seconds is for the server's CPU.
+
+Commands that make a disk are measured as a whole, from start to end.  In
+"stream-write" a raw disk becomes a stream: by nbdcopy and the plugin, which
+syncs the file in the end, and by qemu-img convert, which does not; "size" is
+how long our file is, to that of qemu-img.  In "create" an empty disk of 2 TiB
+of each kind is made, by the plugin and by qemu-img create where it can.
 """
 
 import argparse
@@ -34,6 +40,7 @@ import os
 import shutil
 import statistics
 
+import creates
 import images
 import servers
 import workloads
@@ -69,7 +76,8 @@ KINDS = {
                       "random-64k": ("one-link",)}),
 }
 MAPS = {"map": 1, "map-chain": images.MAP_LINKS}
-NAMES = [*KINDS, *MAPS, "first-byte", *workloads.READS, *writes.WRITES]
+MAKES = {"stream-write": "6 0.98-1.02", "create": ""}   # and their goals
+NAMES = [*KINDS, *MAPS, "first-byte", *workloads.READS, *writes.WRITES, *MAKES]
 
 
 def parse_size(text):
@@ -108,7 +116,7 @@ def parse_arguments():
 def chosen(only):
     """The kinds, maps included, and the reads that --only has.  If it names
     reads alone, it is of every kind that is read."""
-    every = (*KINDS, *MAPS, "first-byte", *writes.WRITES)
+    every = (*KINDS, *MAPS, "first-byte", *writes.WRITES, *MAKES)
     reads = [n for n in workloads.READS if n in only]
     kinds = [n for n in every if n in only]
     return (kinds or (list(KINDS) if reads else list(every)),
@@ -122,10 +130,14 @@ def number(value, decimals=2):
     return f"{value:.{max(0, decimals - (value >= 10) - (value >= 100))}f}"
 
 
-def three(values, width, decimals=2):
-    """A column for each of servers.NAMES."""
+def three(values, width, decimals=2, names=servers.NAMES):
+    """A column for each of the names."""
     return " ".join(f"{number(values.get(name), decimals):>{width}}"
-                    for name in servers.NAMES)
+                    for name in names)
+
+
+def two(values, width, decimals):
+    return three(values, width, decimals, creates.NAMES)
 
 
 def print_title(text):
@@ -298,6 +310,43 @@ def measure_first_byte(args):
     print_map("first-byte", "", found, {}, {})
 
 
+def make_title():
+    names = " ".join(f"{n:>6}" for n in creates.NAMES)
+    print_title(f"{'':48}  {'seconds each':>13}  {'CPU s each':>13}")
+    print(f"{'disk':23} {'goals':>11} {'us/qemu':>7} {'size':>5}  {names}  "
+          f"{names}", flush=True)
+
+
+def measure_make(name, peers, once, args):
+    """'once' makes the disk as this peer, in this round, and returns its cost.
+    The size is said if there is a goal for it."""
+    costs = collections.defaultdict(list)
+    found = Measurements()
+    for i in range(args.rounds):
+        for peer in in_turn(peers, i):
+            cost = once(peer, i)
+            costs[peer].append(cost)
+            found.add(peer, 1 / cost.seconds, 1, cost.cpu)
+    goals = MAKES.get(name, "")
+    size = costs["us"][0].size / costs["qemu"][0].size if goals else None
+    print(f"{name:23} {goals:>11} {number(found.ratio('qemu')):>7} "
+          f"{number(size, 3):>5}  {two(found.seconds_each(), 6, 3)}  "
+          f"{two(found.cpu_per(1), 6, 3)}", flush=True)
+
+
+def measure_stream_write(raw, args):
+    measure_make("stream-write", creates.NAMES,
+                 lambda peer, i: creates.write_once(peer, raw, args, i == 0),
+                 args)
+
+
+def measure_create(args):
+    for kind in creates.CREATES:
+        measure_make("create " + kind, creates.create_peers(kind),
+                     lambda peer, _, kind=kind: creates.create_once(
+                         peer, kind, args), args)
+
+
 def main():
     args = parse_arguments()
     kinds, reads = chosen(args.only)
@@ -305,9 +354,11 @@ def main():
           f"fragments, medians of {args.rounds} rounds", flush=True)
     read_kinds = [k for k in kinds if k in KINDS]
     write_kinds = [k for k in kinds if k in writes.WRITES]
-    if read_kinds or write_kinds:
-        raw = os.path.join(args.folder, "disk.raw")
+    made = [k for k in kinds if k in MAKES]
+    raw = os.path.join(args.folder, "disk.raw")
+    if read_kinds or write_kinds or "stream-write" in made:
         images.make_raw(raw, args.size)
+    if read_kinds or write_kinds:
         read_title()
         for kind in read_kinds:
             of_kind = [r for r in KINDS[kind].reads if r in reads]
@@ -315,6 +366,13 @@ def main():
                 measure_reads(kind, of_kind, raw, args)
         for workload in write_kinds:
             measure_writes(workload, raw, args)
+    if made:
+        make_title()
+    if "stream-write" in made:
+        measure_stream_write(raw, args)
+    if "create" in made:
+        measure_create(args)
+    if os.path.exists(raw):
         os.unlink(raw)
     map_kinds = [k for k in kinds if k in MAPS or k == "first-byte"]
     if map_kinds:
