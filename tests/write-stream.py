@@ -66,6 +66,22 @@ def content(rng, length):
     return rng.randbytes(length)
 
 
+def check_map(h, model, start, end):
+    """What it calls zeroes must be zeroes; of the sectors in part of which
+    others may be writing it may say what it likes."""
+    start, end = -(-start // 512) * 512, end // 512 * 512
+
+    def extent(_context, at, entries, _error):
+        for length, flags in zip(entries[::2], entries[1::2]):
+            if flags & nbd.STATE_ZERO:
+                data = model.data[max(at, start):min(at + length, end)]
+                assert not any(data), f"map at {at}: no zeroes"
+            at += length
+
+    if start < end:
+        h.block_status(end - start, start, extent)
+
+
 def step(rng, h, model, start, end):
     what, length = rng.random(), end - start
     if what < 0.55:
@@ -79,6 +95,8 @@ def step(rng, h, model, start, end):
         model.trim(h, length, start)
     elif what < 0.77:
         h.flush()
+    elif what < 0.82:
+        check_map(h, model, start, end)
     else:
         d = difference(h.pread(length, start), bytes(model.data[start:end]))
         assert d is None, f"read at {start}: {d}"
