@@ -50,8 +50,3 @@ create_stream 1M create-compress-level=3
 create[2]="create-type=monolithic-sparse"
 refuses 'create-compress-level' vmdk "${create[@]}"
 nothing_left
-
-# Without being written to it cannot be made.
-create_stream 1M
-refuses 'read-only|-r' -r vmdk "${create[@]}"
-nothing_left

@@ -22,7 +22,6 @@
 void
 create_fit_ids (struct create_text *t)
 {
-  static const uint8_t vmware[3] = { 0x60, 0x00, 0xc2 };
   uint8_t *cid = t->id + 12;
   const bool all_ones =
     cid[0] == 0xff && cid[1] == 0xff && cid[2] == 0xff && cid[3] >= 0xfe;
@@ -30,7 +29,9 @@ create_fit_ids (struct create_text *t)
 
   if (all_ones || all_zeroes)
     cid[0] ^= 0x5a;
-  memcpy (t->uuid, vmware, sizeof vmware);
+  t->uuid[0] = 0x60;
+  t->uuid[1] = 0x00;
+  t->uuid[2] = 0xc2;
   t->uuid[3] = 0x90 | (t->uuid[3] & 0x0f);
 }
 
@@ -160,6 +161,7 @@ print_adapter (FILE *f, const struct create_text *t)
            t->adapter, g.cylinders, g.heads, g.sectors);
 }
 
+/* As VMware writes it: it uses large letters in what all have in common. */
 static void
 print_uuid (FILE *f, const uint8_t *uuid)
 {
@@ -167,7 +169,8 @@ print_uuid (FILE *f, const uint8_t *uuid)
 
   fputs ("ddb.uuid = \"", f);
   for (i = 0; i < 16; ++i)
-    fprintf (f, "%s%02x", i == 0 ? "" : i == 8 ? "-" : " ", uuid[i]);
+    fprintf (f, i < 3 ? "%s%02X" : "%s%02x",
+             i == 0 ? "" : i == 8 ? "-" : " ", uuid[i]);
   fputs ("\"\n", f);
 }
 

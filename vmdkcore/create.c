@@ -349,8 +349,9 @@ prepare (struct creation *c, const char *path,
     return -1;
   if (t->kind->layout != CREATE_STREAM && create->compress_level != 0)
     return error_set (c->error, VMDK_ERROR_INVALID, EINVAL,
-                      "a disk of the type %s is not compressed, so there is "
-                      "no level of it", t->kind->name);
+                      "a disk of the type %s is not compressed, so "
+                      "create-compress-level= has no meaning",
+                      t->kind->name);
   if (create->parent && !create->adapter_type)
     t->adapter = NULL;
   if (create->parent && !create->hwversion)

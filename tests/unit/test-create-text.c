@@ -64,7 +64,7 @@ test_flat (void **state)
     "ddb.geometry.sectors = \"32\"\n"
     "ddb.longContentID = \"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\"\n"
     "ddb.toolsVersion = \"2147483647\"\n"
-    "ddb.uuid = \"60 00 c2 93 04 05 06 07-08 09 0a 0b 0c 0d 0e 0f\"\n"
+    "ddb.uuid = \"60 00 C2 93 04 05 06 07-08 09 0a 0b 0c 0d 0e 0f\"\n"
     "ddb.virtualHWVersion = \"4\"\n");
   free (text);
 }
