@@ -56,6 +56,8 @@ cmp disk.img "$TMP/disk.raw"
 qemu-img compare disk.qcow2 "$TMP/disk.raw"
 qemu-img info --output=json new.vmdk | jq -e '."virtual-size" == 21474836480'
 qemu-img compare new.vmdk "$TMP/disk.raw"
+"$PYTHON" "$srcdir/check-stream.py" stream.vmdk
+qemu-img compare stream.vmdk "$TMP/disk.raw"
 qemu-img map --output=json child.vmdk | jq -e '.[0].depth == 0'
 grep -h '^/dev/sda1: ext4$' "$TMP"/example*.out
 grep -h -x $((15 * 1024 * 1024)) "$TMP"/example*.out
