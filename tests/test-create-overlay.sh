@@ -80,6 +80,20 @@ add three.vmdk two.vmdk monolithic-sparse
 qemu-img compare -q -f vmdk -F raw "$TMP/disk/three.vmdk" "$TMP/base.raw"
 [ "$(cd "$TMP/disk/below" && sha256sum -- base*)" = "$before" ]
 
+# Names that mean something else to some program, or to the shell.
+for name in 'a b.vmdk' 'grüße.vmdk' '-x.vmdk' 'a\b.vmdk' 'p%s.vmdk' \
+  'a:b.vmdk' 'nbd:x:y.vmdk' .vmdk no-suffix "it's#1.vmdk" ' blank.vmdk '; do
+  rm -rf "$TMP/names"
+  mkdir "$TMP/names"
+  nbdkit -U - vmdk file="$TMP/names/$name" create=true create-size=3M \
+    create-type=split-flat --run true
+  nbdkit -U - vmdk "$TMP/names/child.vmdk" create=true \
+    create-parent="$TMP/names/$name" --run true
+  nbdkit -r -U - vmdk "$TMP/names/child.vmdk" --run 'nbdinfo --size "$uri"'
+  qemu-img compare -q -f vmdk -F vmdk "$TMP/names/$name" \
+    "$TMP/names/child.vmdk"
+done
+
 # The controller and the serial number are the base's, unless others are asked
 # for.
 for kind in monolithic-sparse split-sparse vmfs-sparse; do

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -68,6 +69,22 @@ open_folder (struct creation *c, const char *path)
   return c->dir == -1 ? -1 : 0;
 }
 
+/* QEMU takes a word before a colon for a protocol, unless there is a slash
+ * before it.
+ */
+static int
+make_hint_relative (struct creation *c, const char *name)
+{
+  const bool like_protocol = name[strcspn (name, ":/")] == ':';
+  char *hint;
+
+  if (asprintf (&hint, "%s%s", like_protocol ? "./" : "", name) == -1)
+    return error_nomem (c->error);
+  free (c->hint);
+  c->hint = hint;
+  return 0;
+}
+
 /* Where the child will find its parent: the part behind its own folder, if
  * it is in there, else all of the path.
  */
@@ -85,8 +102,9 @@ find_hint (struct creation *c, const char *parent)
   len = strlen (folder);
   if (len > 0 && folder[len - 1] == '/')
     len--;
-  if (strncmp (c->hint, folder, len) == 0 && c->hint[len] == '/')
-    memmove (c->hint, c->hint + len + 1, strlen (c->hint + len + 1) + 1);
+  if (strncmp (c->hint, folder, len) == 0 && c->hint[len] == '/' &&
+      make_hint_relative (c, c->hint + len + 1) == -1)
+    return -1;
   c->text.parent_hint = c->hint;
   return create_check_name (c->hint, "the parent", c->error);
 }
