@@ -42,7 +42,8 @@ extern struct params params;
   " 64M).\n" \
   "create=true        Make the disk, which must not exist, and serve it.\n" \
   "create-adapter-type=<TYPE>  Its adapter type (default lsilogic).\n" \
-  "create-compress-level=<N>   How small a stream becomes: 1 to 12.\n" \
+  "create-compress-level=<N>   How small a stream becomes: 1 to 12" \
+  " (default 4).\n" \
   "create-hwversion=<VERSION>  Its hardware version (default 4).\n" \
   "create-parent=<PATH>        Make it a child of this disk.\n" \
   "create-size=<SIZE>          Its size.\n" \

@@ -3,8 +3,8 @@
 # Copyright The nbdkit-vmdk authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-# guestfish makes a partition, a file system and a file in it, and reads the file
-# out of the finished stream.
+# guestfish makes a partition, a file system and a file in it, and reads the
+# file out of the finished stream.
 
 # shellcheck source=tests/functions.sh
 . "${srcdir:?run this with make check}/functions.sh"
