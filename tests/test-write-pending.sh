@@ -29,7 +29,8 @@ for i in range(100):
     "$TMP/strace"
 }
 
-start=1
+# The content ID, and what was found in each extent.
+start=101
 [ "$(syncs 64M)" = $start ]
 n=$(syncs 1M)
 [ "$n" -gt $((start + 2)) ] || fail "$n syncs"
