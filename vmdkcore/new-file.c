@@ -164,6 +164,23 @@ new_file_hide (struct new_file *file, const struct new_name *name,
   return 0;
 }
 
+int
+new_file_check (const struct new_file *file, const struct new_name *name,
+                struct vmdk_error *error)
+{
+  struct stat statbuf;
+
+  if (fstat (file->fd, &statbuf) == -1)
+    return error_sys (error, errno, "fstat: new %s", name->base);
+  if (faccessat (name->folder, ".", W_OK | X_OK, AT_EACCESS) == 0 &&
+      (geteuid () == 0 || geteuid () == statbuf.st_uid ||
+       file->temporary[0]))
+    return 0;
+  return error_set (error, VMDK_ERROR_UNSUPPORTED, EROFS,
+                    "%s: is read-only because the user that the server runs "
+                    "as may not give the new file its name", name->base);
+}
+
 /* Give the file its name, if that is free. */
 static int
 give_name (const struct new_file *file, const struct new_name *name)

@@ -48,6 +48,13 @@ extern int new_file_create (struct new_file *file,
 extern int new_file_hide (struct new_file *file, const struct new_name *name,
                           struct vmdk_error *error);
 
+/* May the file get its name?  Not if the process runs as another user by now,
+ * who may not write to the folder, or make a link to what is not his.
+ */
+extern int new_file_check (const struct new_file *file,
+                           const struct new_name *name,
+                           struct vmdk_error *error);
+
 /* Make the file and what is in it durable under its name.  Never replaces
  * anything: fails with EEXIST if something has got the name meanwhile.
  * On failure nothing has the name.

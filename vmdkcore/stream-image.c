@@ -79,7 +79,8 @@ int
 stream_image_begin_writing (struct vmdk_image *image,
                             struct vmdk_error *error)
 {
-  if (stream_writer_check (image->stream, error) == -1)
+  if (stream_writer_check (image->stream, error) == -1 ||
+      stream_writer_check_name (image->stream, error) == -1)
     return -1;
   image->writing.begun = true;
   return 0;

@@ -94,6 +94,10 @@ extern bool stream_writer_has_changed (struct stream_writer *w);
 extern int stream_writer_check (struct stream_writer *w,
                                 struct vmdk_error *error);
 
+/* May this process, as the user that it is now, give it its name? */
+extern int stream_writer_check_name (struct stream_writer *w,
+                                     struct vmdk_error *error);
+
 /* Complete the image, and give it its name.  Once that has failed it cannot
  * be done any more.  Only reading may go on meanwhile, and afterwards.  May
  * be repeated, and says the same again.

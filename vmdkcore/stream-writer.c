@@ -247,6 +247,12 @@ stream_writer_check (struct stream_writer *w, struct vmdk_error *error)
   return r;
 }
 
+int
+stream_writer_check_name (struct stream_writer *w, struct vmdk_error *error)
+{
+  return new_file_check (&w->files[0], &w->name, error);
+}
+
 bool
 stream_writer_has_changed (struct stream_writer *w)
 {

@@ -172,6 +172,37 @@ test_refused (void **state)
   check_refused ("", EINVAL);
 }
 
+/* As "nbdkit -u" does, between making the file and writing to it. */
+static void
+test_other_user (void **state)
+{
+  const uid_t nobody = 65534;
+  struct vmdk_error error;
+  struct new_name name;
+  struct new_file file;
+  unsigned i;
+
+  if (geteuid () != 0)
+    skip ();
+  for (i = 0; i < 4; ++i) {
+    const bool avoid_nameless = i % 2, writable = i / 2;
+    int r;
+
+    assert_int_equal (chmod (folder.path, writable ? 0777 : 0755), 0);
+    make (&name, &file, avoid_nameless);
+    assert_int_equal (new_file_check (&file, &name, &error), 0);
+    assert_int_equal (seteuid (nobody), 0);
+    r = new_file_check (&file, &name, &error);
+    assert_int_equal (seteuid (0), 0);
+    assert_int_equal (r, writable && file.temporary[0] ? 0 : -1);
+    if (r == -1)
+      assert_error (&error, VMDK_ERROR_UNSUPPORTED, EROFS,
+                    "new: is read-only because the user");
+    new_file_destroy (&file, &name);
+    new_name_destroy (&name);
+  }
+}
+
 int
 main (void)
 {
@@ -181,6 +212,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_hidden, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_taken, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_refused, set_up, tear_down),
+    cmocka_unit_test_setup_teardown (test_other_user, set_up, tear_down),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
