@@ -69,11 +69,18 @@ def qemu(writers, readers):
 
 
 def qemu_nbd():
+    """It listens before it opens the disk: only one that answers has it."""
     p = subprocess.Popen(WRITERS[1])
-    while p.poll() is None and not os.path.exists(NBD_SOCKET):
-        time.sleep(0.02)
-    assert p.returncode is None
-    return p
+    while p.poll() is None:
+        h = nbd.NBD()
+        try:
+            h.connect_unix(NBD_SOCKET)
+        except nbd.Error:
+            time.sleep(0.02)
+            continue
+        h.shutdown()
+        return p
+    raise AssertionError("qemu-nbd has ended")
 
 
 def stop(p):
