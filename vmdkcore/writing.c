@@ -112,9 +112,17 @@ static int
 begin_extent (struct vmdk_image *image, struct alloc *a,
               struct vmdk_error *error)
 {
+  struct vmdk_error failure;
+
   if (alloc_begin (a, error) == 0)
     return 0;
-  return error->kind == VMDK_ERROR_NOMEM ? -1 : fail (image, error);
+  if (error->kind == VMDK_ERROR_NOMEM)
+    return -1;
+  error_set (&failure, error->kind, error->err,
+             "%s: is not written any more, because it could not be made "
+             "ready for the first change: %s", image_top_link (image)->name,
+             error->message);
+  return fail (image, &failure);
 }
 
 /* Put right what is not in order, and can be. */

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# A disk that stops to give some of its sectors while it is served: what needs
+# them is an I/O error, with a message that names the file and the place; all
+# else is right; and when the disk is well again, so is all.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+# shellcheck source=tests/failing-disk-functions.sh
+. "$srcdir/failing-disk-functions.sh"
+
+# check NAME KIND [OPTION OF MKVMDK...]: NAME is the file that dies, 64 KiB
+# near its end.
+check ()
+{
+  make_image "${@:2}"
+  "$PYTHON" - "$1" <<'END'
+import errno
+import os
+import sys
+import nbd
+from failing_disk import END, fail
+from writing import Model, Server
+
+name = sys.argv[1]
+image = os.environ["IMAGE"]
+path = os.path.join(os.path.dirname(image), name)
+first = os.path.getsize(path) * 7 // 8 // 512 * 512
+model = Model.load()
+STEP = 128 * 1024
+
+
+def readable(h):
+    """The parts that can be read; they must be right."""
+    good = []
+    for at in range(0, model.size, STEP):
+        n = min(STEP, model.size - at)
+        try:
+            data = h.pread(n, at)
+        except nbd.Error as e:
+            assert e.errnum == errno.EIO, e
+            good.append(False)
+            continue
+        assert data == model.data[at:at + n], at
+        good.append(True)
+    return good
+
+
+for number in errno.EIO, errno.EUCLEAN:
+    # A small cache: what has been read once is not remembered for ever.
+    server = Server(image, "cache-size=1M", options=["-r"])
+    h = server.connect()
+    fail(("pread", name, first, first + 65536, number))
+    good = readable(h)
+    assert any(good) and not all(good), good
+    messages = server.messages()
+    assert f"{name}: offset=" in messages, messages
+    assert os.strerror(number) in messages, messages
+    # A read of all fails, and one of the parts on both sides too.
+    bad = good.index(False)
+    for count, offset in (model.size, 0), (STEP, bad * STEP):
+        try:
+            h.pread(count, offset)
+        except nbd.Error as e:
+            assert e.errnum == errno.EIO, e
+        else:
+            raise AssertionError((count, offset))
+    # Asking what is allocated does not end the server.
+    try:
+        h.block_status(model.size, 0, lambda *_: None)
+    except nbd.Error as e:
+        assert e.errnum == errno.EIO, e
+    # Other clients have what can be had too.
+    other = server.connect()
+    assert readable(other) == good
+    fail()
+    model.check(h)
+    model.check(other)
+    # One byte at a time is slow, and right.
+    fail(("pread", name, 0, END, 0))
+    for at in range(0, model.size, 16 * STEP):
+        model.check(h, 3000, at + 100)
+    fail()
+    h.shutdown()
+    other.shutdown()
+    server.stop()
+END
+}
+
+check disk.vmdk monolithicSparse --size=4M --fill=full
+check disk-s002.vmdk twoGbMaxExtentSparse --size=4M --extent-size=2M --fill=full
+check disk-flat.vmdk monolithicFlat --size=4M --fill=full
+check disk.vmdk streamOptimized --size=4M --fill=full
+check disk-delta002.vmdk custom --extents=VMFSSPARSE:2M,VMFSSPARSE:2M \
+  --fill=full
+check disk-sesparse.vmdk seSparse --size=4M --fill=full

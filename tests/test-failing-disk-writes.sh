@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Writes that the disk refuses while it is served: the client is told, what was
+# there stays, other writes go on, and when the disk is well again all of it
+# works.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+# shellcheck source=tests/failing-disk-functions.sh
+. "$srcdir/failing-disk-functions.sh"
+
+# check NAME KIND [OPTION OF MKVMDK...]: NAME is the file that dies.  It has
+# the disk from 2 MiB on.
+check ()
+{
+  make_image "${@:2}"
+  "$PYTHON" - "$1" <<'END'
+import errno
+import os
+import sys
+import nbd
+from failing_disk import END, fail
+from writing import Model, Server, Sparse, fails
+
+name = sys.argv[1]
+image = os.environ["IMAGE"]
+path = os.path.join(os.path.dirname(image), name)
+is_flat = "-f0" in name
+model = Model.load()
+server = Server(image)
+h = server.connect()
+
+# What the first change of a sparse file needs has failed: nothing has
+# happened, and nothing will before the tables have been looked at again, which
+# is said.
+fail(("pwrite", name), ("fallocate", name), ("ftruncate", name))
+fails(errno.EIO, h.pwrite, b"x" * 5000, 3 << 20)
+fail()
+model.check(h)
+if is_flat:
+    model.write(h, 5000, 3 << 20)
+else:
+    fails(errno.EIO, h.pwrite, b"x" * 5000, 3 << 20)
+    assert "is not written any more" in server.messages(), server.messages()
+h.shutdown()
+server.stop()
+server = Server(image)
+h = server.connect()
+for at in range(2 << 20, 4 << 20, 200000):
+    model.write(h, 5000, at)
+h.flush()
+model.check(h)
+
+# Now what is new does not fit, and what there is may be changed.
+for number in errno.ENOSPC, errno.EIO:
+    # The file is longer than what is in use.
+    size = (os.path.getsize(path) if is_flat
+            else 512 * Sparse(path).end())
+    fail(("pwrite", name, size, END, number),
+         ("ftruncate", name, size, END, number),
+         ("fallocate", name, size, END, number))
+    model.write(h, 5000, 2 << 20)
+    failed = 0
+    for at in range(2 << 20, 4 << 20, 65536):
+        data = bytes([at >> 16]) * 1000
+        try:
+            h.pwrite(data, at + 7)
+        except nbd.Error as e:
+            assert e.errnum == number, e
+            failed += 1
+            continue
+        model.data[at + 7:at + 1007] = data
+    assert (failed == 0) == (is_flat), (number, failed)
+    model.write(h, 3000, 100000)
+    model.check(h)
+    fail()
+    model.write(h, 300000, (3 << 20) + 12345)
+    h.flush()
+    model.check(h)
+
+# One byte at a time.
+fail(("pwrite", name, 0, END, 0))
+model.write(h, 2000, (3 << 20) - 777)
+model.write(h, 2000, 2 << 20)
+h.flush()
+fail()
+model.check(h)
+h.shutdown()
+server.stop()
+
+server = Server(image, options=["-r"])
+model.check(server.connect())
+server.stop()
+assert "put right" not in server.messages(), server.messages()
+END
+}
+
+check disk-s002.vmdk twoGbMaxExtentSparse --size=4M --extent-size=2M \
+  --fill=empty
+check disk-delta002.vmdk custom --extents=VMFSSPARSE:2M,VMFSSPARSE:2M \
+  --fill=empty
+check disk-f002.vmdk twoGbMaxExtentFlat --size=4M --extent-size=2M \
+  --fill=empty
