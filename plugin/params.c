@@ -160,6 +160,8 @@ params_set (const char *key, const char *value)
     return set_bool (value, &params.salvage);
   if (strcmp (key, "single-link") == 0)
     return set_bool (value, &params.single_link);
+  if (strcmp (key, "unbuffered") == 0)
+    return set_bool (value, &params.unbuffered);
 
   for (i = 0; i < sizeof remote_keys / sizeof remote_keys[0]; ++i)
     if (strcmp (key, remote_keys[i]) == 0) {

@@ -28,6 +28,7 @@ struct params {
   char *parent;                 /* absolute path */
   bool salvage;
   bool single_link;
+  bool unbuffered;
 };
 
 extern struct params params;
@@ -52,7 +53,8 @@ extern struct params params;
   " snapshot.\n" \
   "parent=<PATH>      The parent of the disk, instead of what it names.\n" \
   "salvage=true       Serve what is there of a stream that was cut off.\n" \
-  "single-link=true   Serve this link alone, without its parents."
+  "single-link=true   Serve this link alone, without its parents.\n" \
+  "unbuffered=true    Leave nothing in the host's page cache (O_DIRECT)."
 
 /* The .config and .config_complete callbacks. */
 extern int params_set (const char *key, const char *value);

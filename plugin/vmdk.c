@@ -93,6 +93,7 @@ plugin_get_ready (void)
     .parent = params.parent,
     .ignore_cid = params.ignore_cid,
     .salvage = params.salvage,
+    .unbuffered = params.unbuffered,
     .writable = true,
     .log = adapt_log,
   };
@@ -222,7 +223,9 @@ plugin_get_size (void *handle)
 }
 
 /* Any request is served; whole grains in one are served best, unless
- * grains are so small or large that a client would do badly with them.
+ * grains are so small or large that a client would do badly with them.  A
+ * disk made for larger sectors than usual is advertised with them, so that
+ * the client's does not get smaller ones, unless it ends within one.
  */
 static int
 plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
@@ -231,7 +234,8 @@ plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
   struct vmdk_description d;
 
   vmdk_describe (image, &d);
-  *minimum = 1;
+  *minimum = d.sector_size > 512 && vmdk_size (image) % d.sector_size == 0 ?
+    d.sector_size : 1;
   *maximum = 0xffffffff;
   if (d.grain_size == 0)
     *preferred = 65536;
@@ -241,6 +245,8 @@ plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
     *preferred = 1024 * 1024;
   else
     *preferred = (uint32_t) d.grain_size;
+  if (*preferred < *minimum)
+    *preferred = *minimum;
   return 0;
 }
 

@@ -244,6 +244,7 @@ main (int argc, char *argv[])
 
   if (argc != 5 && argc != 6)
     fail ("usage: write-model IMAGE SEED OPERATIONS THREADS [CONTENT.raw]");
+  options.unbuffered = getenv ("UNBUFFERED") != NULL;
   seed = strtoull (argv[2], NULL, 10);
   nr_operations = atoi (argv[3]);
   nr_threads = atoi (argv[4]);

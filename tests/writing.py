@@ -37,7 +37,8 @@ class NotStarted(Exception):
 
 
 class Server:
-    """An nbdkit that serves an image until it is stopped or killed."""
+    """An nbdkit that serves an image until it is stopped or killed; with
+    the parameters that are in PARAMETERS too."""
 
     count = 0
 
@@ -50,7 +51,8 @@ class Server:
             self.process = subprocess.Popen(
                 ["nbdkit", "-f", "--exit-with-parent", *options,
                  "-P", base + ".pid", "-U", self.socket, "vmdk", image,
-                 *parameters], stderr=log)
+                 *os.environ.get("PARAMETERS", "").split(), *parameters],
+                stderr=log)
         atexit.register(self.kill)
         for _ in range(3000):
             if os.path.exists(base + ".pid"):

@@ -262,6 +262,25 @@ set_version (struct parser *ps, struct span value)
   return 0;
 }
 
+/* The size of the sectors that the guest shall see.  It has no influence on
+ * the files.  Format: section 3.7.
+ */
+static void
+set_sector_size (struct parser *ps, struct span value)
+{
+  uint64_t n;
+
+  if (ps->d->sector_size != 0)
+    say_duplicate (ps, "ddb.logicalSectorSize");
+  else if (!parse_number (value, &n) || n < SECTOR_SIZE || n > 65536 ||
+           (n & (n - 1)) != 0)
+    logger_note (ps->logger, "%s: descriptor line %u: ignored, a sector "
+                 "does not have '%.*s' bytes",
+                 ps->name, ps->line, SPAN_ARGS (value));
+  else
+    ps->d->sector_size = (uint32_t) n;
+}
+
 static int
 parse_pair (struct parser *ps, struct span key, struct span value)
 {
@@ -290,6 +309,8 @@ parse_pair (struct parser *ps, struct span key, struct span value)
     return set_string (ps, &d->parent_hint, "parentFileNameHint", value);
   if (span_is (key, "encoding"))
     return set_string (ps, &d->encoding, "encoding", value);
+  if (span_is (key, "ddb.logicalSectorSize"))
+    set_sector_size (ps, value);
   return 0;
 }
 

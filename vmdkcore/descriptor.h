@@ -56,6 +56,7 @@ struct descriptor {
   char *parent_hint_utf8;       /* converted to UTF-8, if it was not */
   char *create_type;            /* NULL if absent */
   char *encoding;               /* NULL if absent */
+  uint32_t sector_size;         /* of the guest, in bytes; 0 if absent */
   char *transformed_by;         /* key that says that data are not plain */
   struct extent_line *extents;
   size_t nr_extents;

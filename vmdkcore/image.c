@@ -61,6 +61,7 @@ image_open (const char *path, const struct vmdk_options *options,
                         options->nr_allow_dirs, error) == -1)
     goto err;
   image->policy.hook = hook;
+  image->policy.unbuffered = options->unbuffered;
   image->top_policy = image->policy;
   image->top_policy.write = options->writable;
   if (init_env (image, options, error) == -1 ||
@@ -129,6 +130,9 @@ vmdk_describe (const struct vmdk_image *image,
   };
   for (i = 0; i < link->nr_extents && description->grain_size == 0; ++i)
     description->grain_size = link->extents[i]->grain_size;
+  /* Snapshots do not repeat it. */
+  for (i = 0; i < image->chain.nr && description->sector_size == 0; ++i)
+    description->sector_size = image->chain.links[i]->sector_size;
 }
 
 struct extent *

@@ -56,17 +56,6 @@ file_pread (struct io *io, void *buf, size_t count, uint64_t offset,
   return 0;
 }
 
-/* Remember that the file reaches to 'end' now. */
-static void
-grow_to (struct io *io, uint64_t end)
-{
-  uint64_t size = atomic_load (&io->size);
-
-  while (size < end &&
-         !atomic_compare_exchange_weak (&io->size, &size, end))
-    ;
-}
-
 static int
 file_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
              struct vmdk_error *error)
@@ -87,7 +76,7 @@ file_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
     p += r;
     count -= (size_t) r;
     offset += (uint64_t) r;
-    grow_to (io, offset);
+    io_grow_to (io, offset);
   }
   return 0;
 }

@@ -134,6 +134,12 @@ struct io_hook {
 extern struct io *io_file_new (int fd, bool writable, const char *name,
                                struct vmdk_error *error);
 
+/* The same, past the page cache (O_DIRECT).  Reads and writes of whole pages
+ * are fastest.  Fails with VMDK_ERROR_UNSUPPORTED if the file system cannot.
+ */
+extern struct io *io_direct_new (int fd, bool writable, const char *name,
+                                 struct vmdk_error *error);
+
 /* A backend over 'size' bytes at 'data', which are borrowed until it
  * is closed.
  */
@@ -209,6 +215,17 @@ static inline int
 io_lock (struct io *io, enum io_lock lock, struct vmdk_error *error)
 {
   return io->ops->lock ? io->ops->lock (io, lock, error) : 0;
+}
+
+/* Remember that the backend reaches to 'end' now.  For backends. */
+static inline void
+io_grow_to (struct io *io, uint64_t end)
+{
+  uint64_t size = atomic_load (&io->size);
+
+  while (size < end &&
+         !atomic_compare_exchange_weak (&io->size, &size, end))
+    ;
 }
 
 /* Write zeroes to a range inside the backend, which keeps its storage. */

@@ -113,6 +113,7 @@ take_descriptor (struct opening *o, struct descriptor *d)
                       "%s: the descriptor has %s: the data are encrypted, "
                       "filtered or kept by the storage system, and cannot "
                       "be read from these files", o->name, d->transformed_by);
+  link->sector_size = d->sector_size;
   link->has_cid = d->has_cid;
   link->cid = d->cid;
   link->has_parent = link->has_parent_cid =

@@ -33,6 +33,7 @@ struct link {
    */
   uint64_t descriptor_offset, descriptor_room;
 
+  uint32_t sector_size;         /* of the guest, bytes; 0: not said */
   unsigned read_only_line;      /* of the descriptor; 0: there is none */
 
   bool has_cid;

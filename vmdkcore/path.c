@@ -130,7 +130,8 @@ reopen (const struct path_policy *policy, int fd, const char *display,
     error_sys (error, err, "open: %s", display);
     return NULL;
   }
-  io = io_file_new (r, writable, name, error);
+  io = policy->unbuffered ? io_direct_new (r, writable, name, error) :
+    io_file_new (r, writable, name, error);
   return io && policy->hook ?
     policy->hook->wrap (policy->hook->opaque, io, error) : io;
 }

@@ -24,6 +24,7 @@ struct path_policy {
   size_t nr;
   const struct io_hook *hook;   /* NULL if there is none */
   bool write;                   /* open for writing too, if permitted */
+  bool unbuffered;              /* past the page cache */
   bool avoid_openat2;           /* as on a kernel without it: for tests */
 };
 

@@ -83,6 +83,11 @@ struct vmdk_options {
   /* Open a stream that was cut off, and serve what is there. */
   bool salvage;
 
+  /* Read and write past the page cache (O_DIRECT).  Fails where a file system
+   * cannot.  A stream that is being made is written through the page cache.
+   */
+  bool unbuffered;
+
   /* Open the files of the named link so that vmdk_begin_writing can be
    * called, where that is permitted.  Parents are only ever read.
    */
@@ -165,6 +170,8 @@ struct vmdk_description {
   size_t nr_links;              /* that are open */
   bool has_unopened_parent;     /* by single_link */
   uint64_t grain_size;          /* of the first sparse extent; 0: none */
+  uint32_t sector_size;         /* that the guest is to see, in bytes, a power
+                                   of two from 512 to 65536; 0: not said */
 };
 
 extern void vmdk_describe (const struct vmdk_image *image,
