@@ -15,6 +15,7 @@
 struct sparse {
   struct grains g;
   struct hosted_header h;
+  uint64_t table_size;          /* sectors */
   atomic_flag said_zeroed;
 };
 
@@ -27,7 +28,7 @@ sparse_decode_table (void *opaque, uint64_t table, uint64_t raw)
   if (raw == 0)
     return ENTRY_HOLE;
   return raw == 1 || raw >= grains_file_sectors (&s->g) ||
-    hosted_is_metadata (&s->h, raw, 1) ? ENTRY_BAD : raw;
+    hosted_is_metadata (&s->h, raw, s->table_size) ? ENTRY_BAD : raw;
 }
 
 static uint64_t
@@ -92,6 +93,10 @@ sparse_add_alloc (struct sparse *s, const struct gtable_layout *layout,
     s->g.extent.read_only = GRAINS_TOO_SHORT;
     return 0;
   }
+  if (hosted_directories_overlap (&s->h)) {
+    s->g.extent.read_only = "its grain directory lies upon something else";
+    return 0;
+  }
   if (s->h.flags & HOSTED_REDUNDANT &&
       (s->h.gd_offset == 0 || s->h.rgd_offset == 0)) {
     s->g.extent.read_only = "one of its two grain directories is not usable";
@@ -127,6 +132,7 @@ extent_sparse_new (struct io *io, const struct hosted_header *header,
     return NULL;
   }
   s->h = *header;
+  s->table_size = div_up (header->entries_per_table * UINT64_C (4), SECTOR_SIZE);
   atomic_flag_clear (&s->said_zeroed);
   if (grains_init (&s->g, io, header->capacity, header->grain_size, length,
                    env->logger, &layout, error) == -1) {

@@ -55,7 +55,10 @@ struct gtable_layout {
    */
   uint64_t plain_from;
 
-  /* Turn the raw directory entry of table 'table' into a code. */
+  /* Turn the raw directory entry of table 'table' into a code: a place only
+   * if no part of the table is where none can be.  It may begin in the file
+   * and not end there.
+   */
   uint64_t (*decode_table) (void *opaque, uint64_t table, uint64_t raw);
 
   /* Turn the raw table entry of grain 'grain' into a code.  *partial is

@@ -101,6 +101,20 @@ hosted_is_metadata (const struct hosted_header *h, uint64_t sector,
     (h->rgd_offset != 0 && overlaps (sector, n, h->rgd_offset, directory));
 }
 
+bool
+hosted_directories_overlap (const struct hosted_header *h)
+{
+  const uint64_t size = div_up (hosted_nr_tables (h) * 4, SECTOR_SIZE);
+  const uint64_t at[2] = { h->gd_offset, h->rgd_offset };
+  unsigned i;
+
+  for (i = 0; i < 2; ++i)
+    if (at[i] != 0 && h->descriptor_offset != 0 &&
+        overlaps (at[i], size, h->descriptor_offset, h->descriptor_size))
+      return true;
+  return at[0] != 0 && at[1] != 0 && overlaps (at[0], size, at[1], size);
+}
+
 uint64_t
 hosted_metadata_end (const struct hosted_header *h)
 {

@@ -94,6 +94,12 @@ extern int hosted_validate_directories (struct hosted_header *h,
                                         const struct logger *logger,
                                         struct vmdk_error *error);
 
+/* Does a directory lie upon the descriptor, or upon the other one?  Such an
+ * image can be read, if what it says makes sense, but nothing in it can be
+ * changed without a change to something else.
+ */
+extern bool hosted_directories_overlap (const struct hosted_header *h);
+
 /* The sector behind the header, the descriptor and the directories,
  * wherever they lie; at least 2.
  */

@@ -35,16 +35,12 @@ decode_table (const struct check *c, uint64_t number, uint32_t raw)
 {
   const struct gtable_layout *l = c->l;
   const uint64_t code = l->decode_table (l->opaque, number, raw);
-  uint64_t i;
 
   if (code == ENTRY_HOLE)
     return ENTRY_HOLE;
   if (!entry_is_place (code) || code >= BAD_ENTRY ||
       (code + l->table_size) * SECTOR_SIZE > l->io->size)
     return BAD_ENTRY;
-  for (i = 1; code < c->plain_from && i < l->table_size; ++i)
-    if (!entry_is_place (l->decode_table (l->opaque, number, code + i)))
-      return BAD_ENTRY;
   return (uint32_t) code;
 }
 

@@ -130,7 +130,8 @@ decode_table (void *opaque, uint64_t table, uint64_t raw)
   if (raw == 0)
     return ENTRY_HOLE;
   return raw < FIRST_DIRECTORY || raw * SECTOR_SIZE >= m.io.size ||
-    raw == descriptor ? ENTRY_BAD : raw;
+    (raw <= descriptor && descriptor < raw + m.layout.table_size) ?
+    ENTRY_BAD : raw;
 }
 
 static inline uint64_t

@@ -66,6 +66,37 @@ test_both (void **state)
   assert_logged (&o.log, 0, "");
 }
 
+static void
+test_overlap (void **state)
+{
+  /* Of three sectors each; the descriptor has sectors 1 to 20. */
+  static const struct {
+    uint64_t gd, rgd;
+    bool overlap;
+  } cases[] = {
+    { 21, 24, false }, { 24, 21, false }, { 21, 0, false }, { 0, 21, false },
+    { 21, 23, true }, { 23, 21, true }, { 21, 21, true }, { 20, 24, true },
+    { 24, 20, true }, { 1, 24, true }, { 0, 18, true }, { 20, 0, true },
+  };
+  struct hosted_header h = good;
+  size_t i;
+
+  (void) state;
+  for (i = 0; i < ARRAY_LENGTH (cases); ++i) {
+    h.gd_offset = cases[i].gd;
+    h.rgd_offset = cases[i].rgd;
+    h.descriptor_offset = 1;
+    h.descriptor_size = 20;
+    assert_int_equal (hosted_directories_overlap (&h), cases[i].overlap);
+    /* Without one only the directories count. */
+    h.descriptor_offset = 0;
+    assert_int_equal (hosted_directories_overlap (&h),
+                      cases[i].gd != 0 && cases[i].rgd != 0 &&
+                      cases[i].gd + 3 > cases[i].rgd &&
+                      cases[i].rgd + 3 > cases[i].gd);
+  }
+}
+
 static const uint64_t outside[] = {
   0, FILE_SECTORS - 2, FILE_SECTORS, UINT64_C (1) << 32,
   UINT64_C (1) << 55, (UINT64_C (1) << 55) + 30, UINT64_C (1) << 63,
@@ -185,6 +216,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_both),
+    cmocka_unit_test (test_overlap),
     cmocka_unit_test (test_primary_outside),
     cmocka_unit_test (test_redundant_outside),
     cmocka_unit_test (test_both_outside),
