@@ -259,6 +259,8 @@ open_hosted (struct opening *o, struct io *io)
     o->link->descriptor_offset = h.descriptor_offset * SECTOR_SIZE;
     o->link->descriptor_room = h.descriptor_size * SECTOR_SIZE;
   }
+  else
+    warn_bare (o);
   r = hosted_is_wrapper (&h) ? open_lines (o, &d) :
     open_monolithic (o, io, &h, &d);
 
