@@ -1,0 +1,232 @@
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Many clients at once, each with many requests.
+
+Usage: load.py SECONDS CONNECTIONS MAX_MIB
+
+$IMAGE, whose content is $MODEL, is served.  Each client has a part of the disk
+of its own, with 16 slots, and one request for each slot under way: reads, which
+must give what was written last, writes, zeroes, trims, flushes, and questions
+about the allocation.  Meanwhile other clients come, write to a part that is
+nobody's, and are killed between two requests.  The server's memory must stay
+below so many MiB (0: not looked at), and not grow between the middle and the
+end.  In the end the server is told to stop while all are busy: what had been
+acknowledged must be there when the disk is opened again.
+"""
+
+import errno
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+
+import nbd
+from writing import Model, Server, connect
+
+SLOTS = 16
+# From now on connections may end.
+terminating = threading.Event()
+
+
+class Slot:
+    def __init__(self, offset, data):
+        self.offset = offset
+        self.data = data
+        self.known = True
+        self.busy = False
+
+
+class Client(threading.Thread):
+    """One connection, in a thread of its own."""
+
+    def __init__(self, uri, number, offset, count, model):
+        super().__init__()
+        self.h = connect(uri)
+        self.rng = random.Random(number)
+        size = count // SLOTS
+        self.slots = [Slot(at, bytearray(model[at:at + size]))
+                      for at in range(offset, offset + SLOTS * size, size)]
+        self.stopping = self.stopped_by_server = False
+        self.requests = 0
+        self.error = None
+
+    def fail(self, text):
+        self.error = self.error or text
+
+    def start_request(self, slot):
+        size = len(slot.data)
+        n = self.rng.randint(1, size)
+        at = self.rng.randrange(size - n + 1)
+        what = self.rng.randrange(100)
+        slot.busy = True
+        self.requests += 1
+        if what < 35 or not slot.known:
+            self.read(slot)
+        elif what < 70:
+            data = self.rng.randbytes(n)
+            self.submit(slot, self.h.aio_pwrite, nbd.Buffer.from_bytearray(
+                bytearray(data)), slot.offset + at, change=(at, data))
+        elif what < 80:
+            self.submit(slot, self.h.aio_zero, n, slot.offset + at,
+                        change=(at, bytes(n)))
+        elif what < 90:
+            self.submit(slot, self.h.aio_trim, n, slot.offset + at,
+                        change=(at, None))
+        elif what < 95:
+            self.submit(slot, self.h.aio_flush)
+        else:
+            self.submit(slot, self.h.aio_block_status, size, slot.offset,
+                        lambda *_: 0)
+
+    def submit(self, slot, function, *args, change=None):
+        def done(error):
+            slot.busy = False
+            if error.value:
+                self.failed(error.value)
+                slot.known = slot.known and change is None
+            elif change:
+                at, data = change
+                if data is None:
+                    slot.known = False      # old or zeroes: a read will tell
+                else:
+                    slot.data[at:at + len(data)] = data
+            return 1
+        if function == self.h.aio_block_status:
+            function(*args[:2], args[2], done)
+        else:
+            function(*args, done)
+
+    def read(self, slot):
+        buf = nbd.Buffer(len(slot.data))
+
+        def done(error):
+            slot.busy = False
+            if error.value:
+                self.failed(error.value)
+                return 1
+            data = buf.to_bytearray()
+            if slot.known and data != slot.data:
+                self.fail(f"read at {slot.offset}: not what was written")
+            slot.data, slot.known = data, True
+            return 1
+        self.h.aio_pread(buf, slot.offset, done)
+
+    def failed(self, number):
+        if not terminating.is_set():
+            self.fail(f"a request failed: {errno.errorcode.get(number)}")
+        self.stopped_by_server = True
+
+    def run(self):
+        try:
+            while True:
+                more = not (self.stopping or self.stopped_by_server)
+                for slot in self.slots:
+                    if more and not slot.busy:
+                        self.start_request(slot)
+                if not any(s.busy for s in self.slots):
+                    break
+                self.h.poll(1000)
+            self.h.shutdown()
+        except nbd.Error as e:
+            if not terminating.is_set():
+                self.fail(str(e))
+            self.stopped_by_server = True
+        for slot in self.slots:
+            if slot.busy:
+                slot.known = False
+
+
+VICTIM = """
+import os, random, signal, sys, nbd
+h = nbd.NBD()
+h.connect_uri(sys.argv[1])
+rng = random.Random(int(sys.argv[4]))
+offset, count = int(sys.argv[2]), int(sys.argv[3])
+for _ in range(rng.randrange(20)):
+    n = rng.randint(1, count)
+    h.pwrite(rng.randbytes(n), offset + rng.randrange(count - n + 1))
+    if rng.randrange(4) == 0:
+        h.zero(count, offset)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def rss_mib(server):
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as f:
+        for line in f:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    raise AssertionError("the server has ended")
+
+
+def check_memory(samples, max_mib):
+    third = len(samples) // 3
+    print(f"memory: at most {max(samples):.1f} MiB")
+    assert max(samples) <= max_mib, f"{max(samples)} MiB"
+    if third >= 5:
+        middle, end = max(samples[third:2 * third]), max(samples[2 * third:])
+        assert end <= middle * 1.1 + 4, f"grows from {middle} to {end} MiB"
+
+
+def main():
+    seconds, connections, max_mib = (int(a) for a in sys.argv[1:])
+    image = os.environ["IMAGE"]
+    model = Model.load()
+    part = model.size // (connections + 1) // 512 * 512
+    server = Server(image)
+    clients = [Client(server.uri, i, i * part, part, model.data)
+               for i in range(connections)]
+    for c in clients:
+        c.start()
+    samples = []
+    end = time.monotonic() + seconds
+    killed = 0
+    while time.monotonic() < end and not any(c.error for c in clients):
+        p = subprocess.run(
+            [sys.executable, "-c", VICTIM, server.uri,
+             str(connections * part), str(part), str(killed)], check=False)
+        assert p.returncode == -9, p.returncode
+        killed += 1
+        samples.append(rss_mib(server))
+        time.sleep(0.2)
+    # It stops when the last client has gone.
+    terminating.set()
+    server.process.terminate()
+    time.sleep(0.2)
+    for c in clients:
+        c.stopping = True
+    for c in clients:
+        c.join(60)
+        assert not c.is_alive(), "a client waits for ever"
+    status = server.process.wait(120)
+    wrong = [c.error for c in clients if c.error]
+    assert not wrong, wrong
+    assert status in (0, 119), (status, server.messages())
+    print(f"{sum(c.requests for c in clients)} requests, {killed} clients "
+          "killed")
+    if max_mib:
+        check_memory(samples, max_mib)
+
+    server = Server(image, options=["-r"])
+    h = server.connect()
+    known = 0
+    for c in clients:
+        for slot in c.slots:
+            if slot.known:
+                known += 1
+                assert h.pread(len(slot.data), slot.offset) == slot.data, (
+                    f"{slot.offset}: lost")
+    print(f"{known} of {connections * SLOTS} slots were known, and right")
+    assert "put right" not in server.messages(), server.messages()
+    with open(os.environ["MODEL"], "wb") as f:
+        f.write(b"".join(h.pread(min(1 << 20, model.size - at), at)
+                         for at in range(0, model.size, 1 << 20)))
+    h.shutdown()
+    server.stop()
+
+
+main()

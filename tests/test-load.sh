@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# Many clients with many requests each, clients that are killed, and a server
+# that is stopped under load: see load.py.  LOAD_SECONDS says how long all disks
+# are used together, LOAD_CONNECTIONS by how many clients.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+# shellcheck source=tests/chain-functions.sh
+. "$srcdir/chain-functions.sh"
+
+requires_qemu_img
+requires_nbdsh
+skip_if_valgrind "it takes very long"
+export PYTHONPATH=$srcdir PYTHONDONTWRITEBYTECODE=1
+set +x
+
+seconds=$((${LOAD_SECONDS:-12} / 4))
+connections=${LOAD_CONNECTIONS:-64}
+# nbdkit has 16 threads for each connection, and buffers for each thread.
+max_mib=200
+grep -q "^preload=''$" "$top_builddir/nbdkit" || max_mib=0
+
+load ()
+{
+  "$PYTHON" "$srcdir/load.py" "$seconds" "$connections" $max_mib
+}
+
+echo "overlay of a split disk over a stream"
+make_base streamOptimized --size=65M
+make_child twoGbMaxExtentSparse --size=65M --extent-size=24M
+load
+qemu-img compare -f vmdk -F raw "$IMAGE" "$MODEL"
+for file in "$TMP"/disk/disk-s*.vmdk; do
+  [ "$(od -An -t u1 -j 72 -N 1 "$file")" -eq 0 ] || fail "$file is unclean"
+done
+
+echo "several kinds in one disk"
+make_image custom \
+  --extents=SPARSE:20M:8,FLAT:15M,VMFSSPARSE:20M,SPARSE:10M:128
+load
+
+echo "COWD"
+make_image vmfsSparse --size=65M --fill=empty
+load
+qemu-img compare -f vmdk -F raw "$IMAGE" "$MODEL"
+
+echo "grains of 4 KiB"
+make_image monolithicSparse --size=65M --grain=8
+load
+qemu-img check -f vmdk "$IMAGE"
+qemu-img compare -f vmdk -F raw "$IMAGE" "$MODEL"
