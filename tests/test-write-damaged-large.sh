@@ -22,6 +22,7 @@ import errno
 import os
 import struct
 import sys
+import time
 from writing import Server, checksums, fails, files
 
 image, damaged = os.environ["IMAGE"], sys.argv[1]
@@ -41,7 +42,13 @@ for _ in range(2):
     fails(errno.EIO, h.pwrite, b"x" * 512, 0)
     fails(errno.EIO, h.zero, 1 << 20, 0)
 h.shutdown()
-h = server.connect()
+# The server may see a little later that the first client has gone.
+for _ in range(600):
+    h = server.connect()
+    if h.is_read_only():
+        break
+    h.shutdown()
+    time.sleep(0.1)
 assert h.is_read_only()
 assert "the entry of grain 9" in h.get_export_description()
 h.shutdown()
