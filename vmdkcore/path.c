@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lock.h"
 #include "path.h"
 
 /* Links to follow to find out what a name leads to; as in the kernel. */
@@ -106,7 +107,8 @@ check_type (mode_t mode, bool device_allowed, const char *name,
 }
 
 /* Open the file that the O_PATH descriptor 'fd' stands for, and nothing
- * else, whatever happens to its name meanwhile.  Closes fd.
+ * else, whatever happens to its name meanwhile, and lock it for reading.
+ * Closes fd.
  */
 static struct io *
 reopen (const struct path_policy *policy, int fd, const char *display,
@@ -128,6 +130,13 @@ reopen (const struct path_policy *policy, int fd, const char *display,
   close (fd);
   if (r == -1) {
     error_sys (error, err, "open: %s", display);
+    return NULL;
+  }
+  /* Who is about to write it must not do so between what is read of it now
+   * and what is read later.
+   */
+  if (lock_fd (r, name, IO_UNLOCKED, IO_LOCK_READ, error) == -1) {
+    close (r);
     return NULL;
   }
   io = policy->unbuffered ? io_direct_new (r, writable, name, error) :

@@ -38,6 +38,10 @@ extern void path_policy_destroy (struct path_policy *policy);
  * descriptor, to be closed by its owner.
  */
 
+/* Both of the following lock the file for reading, before they look at its
+ * size, and fail with EBUSY if another program writes it.
+ */
+
 /* Open the file that the user named: anything readable that has a
  * size.  *dir gets the folder that 'path' names it in, symbolic links
  * not resolved, as a new descriptor.  The backend is named by the last
