@@ -90,7 +90,7 @@ int
 stream_image_end_writing (struct vmdk_image *image, struct vmdk_error *error)
 {
   image->writing.begun = false;
-  if (!stream_writer_has_changed (image->stream))
+  if (!stream_writer_has_data (image->stream))
     return 0;
   return stream_writer_finish (image->stream, error);
 }

@@ -475,7 +475,6 @@ begin_write (struct stream_writer *w, uint64_t count, uint64_t offset,
     return -1;
   pthread_mutex_lock (&w->lock);
   w->has_data |= is_data;
-  w->has_changed = true;
   pthread_mutex_unlock (&w->lock);
   return 0;
 }

@@ -87,8 +87,8 @@ extern bool stream_writer_is_allocated (struct stream_writer *w,
 extern int stream_writer_flush (struct stream_writer *w,
                                 struct vmdk_error *error);
 
-/* Has anything been written, also zeroes, or failed to be? */
-extern bool stream_writer_has_changed (struct stream_writer *w);
+/* Has anything been written, or failed to be, but by stream_writer_zero? */
+extern bool stream_writer_has_data (struct stream_writer *w);
 
 /* May it still be written?  If not, *error says why. */
 extern int stream_writer_check (struct stream_writer *w,
@@ -106,8 +106,9 @@ extern int stream_writer_finish (struct stream_writer *w,
                                  struct vmdk_error *error);
 
 /* An image, to be used and closed through vmdkcore.h, that is made in this
- * way.  It is finished by vmdk_end_writing if it has changed, or else by
- * vmdk_close.
+ * way.  It is finished by vmdk_end_writing if it has data, or else by
+ * vmdk_close: who only makes zeroes, as QEMU does before it opens a disk once
+ * more to copy to it, prepares it for those who write.
  */
 extern struct vmdk_image *
 stream_create (const struct stream_create_options *options,

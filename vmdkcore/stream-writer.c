@@ -254,12 +254,12 @@ stream_writer_check_name (struct stream_writer *w, struct vmdk_error *error)
 }
 
 bool
-stream_writer_has_changed (struct stream_writer *w)
+stream_writer_has_data (struct stream_writer *w)
 {
   bool r;
 
   pthread_mutex_lock (&w->lock);
-  r = w->has_changed;
+  r = w->has_data;
   pthread_mutex_unlock (&w->lock);
   return r;
 }

@@ -78,8 +78,7 @@ struct stream_writer {
   uint64_t completed;
   uint64_t lowest_before, lowest;
 
-  bool has_data;                /* anything but zeroes was written */
-  bool has_changed;
+  bool has_data;                /* more was done than to make zeroes */
   bool finished, failed;
   struct vmdk_error failure;    /* of what has failed first, or is owed */
   unsigned nr_owed;
