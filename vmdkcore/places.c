@@ -78,8 +78,10 @@ grow (struct places *p, uint64_t end, struct vmdk_error *error)
                    error) == 0)
     return 0;
 
-  /* A file that must not be so large may be as large as is needed. */
-  return error->err == EFBIG ?
+  /* A file that must not be so large, or in a file system without holes has
+   * no room for so much, may be as large as is needed.
+   */
+  return error->err == EFBIG || error->err == ENOSPC ?
     io_truncate (p->io, end * SECTOR_SIZE, error) : -1;
 }
 

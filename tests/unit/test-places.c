@@ -22,6 +22,7 @@
 /* A file that does not get larger than 'limit' bytes. */
 static struct io io;
 static uint64_t limit;
+static int limit_errno;
 static unsigned truncates;
 
 static int
@@ -29,7 +30,7 @@ truncate_file (struct io *f, uint64_t size, struct vmdk_error *error)
 {
   truncates++;
   if (size > limit)
-    return error_sys (error, EFBIG, "ftruncate: %s", f->name);
+    return error_sys (error, limit_errno, "ftruncate: %s", f->name);
   atomic_store (&f->size, size);
   return 0;
 }
@@ -184,21 +185,29 @@ test_freed_is_forgotten (void **state)
 /* A file system that does not take so much at once may take what is needed.
  */
 static void
-test_limit (void **state)
+check_limit (int err)
 {
   struct vmdk_error error;
   enum origin origin;
   uint64_t place, n = 20;
 
   begin (true);
+  limit_errno = err;
   limit = 24 * SECTOR_SIZE + 20 * SIZE * SECTOR_SIZE;
   assert_found (1, 20, 20, 24, ORIGIN_USED);
   assert_int_equal (places_find (&places, 40, &n, &place, &origin, &error),
                     -1);
-  assert_error (&error, VMDK_ERROR_IO, EFBIG, "t.vmdk");
+  assert_error (&error, VMDK_ERROR_IO, err, "t.vmdk");
   limit = UINT64_MAX;
   assert_found (40, 20, 20, 184, ORIGIN_CLEAN);
   places_destroy (&places);
+}
+
+static void
+test_limit (void **state)
+{
+  check_limit (EFBIG);
+  check_limit (ENOSPC);
 }
 
 /* 32 bit entries cannot name what lies behind 2 TiB. */
