@@ -89,6 +89,20 @@ mkvmdk ()
   "$builddir/mkvmdk" "$@"
 }
 
+# memory_folder: make a folder for many small files, in memory if there is
+# room, and set $memory to it.  For programs whose syncs need not reach a disk.
+memory_folder ()
+{
+  local available
+
+  memory=$TMP
+  available=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1) || :
+  if [ "${available:-0}" -gt 524288 ] && [ -w /dev/shm ]; then
+    memory=$(mktemp -d /dev/shm/nbdkit-vmdk-test-XXXXXX)
+    cleanup_fn rm -rf "$memory"
+  fi
+}
+
 # cleanup_fn COMMAND...: run the command when the test ends, however it ends.
 # The last one given runs first.
 cleanup_hooks=()

@@ -13,11 +13,12 @@
 . "${srcdir:?run this with make check}/functions.sh"
 
 skip_if_valgrind "the same code is run without nbdkit"
+memory_folder
 
 # run FAULTS SEED [ARGUMENT...]
 run ()
 {
-  TMPDIR=$TMP "$builddir/crash-test" --faults="$1" --seed="$2" \
+  TMPDIR=$memory "$builddir/crash-test" --faults="$1" --seed="$2" \
     --workloads="${CRASH_WORKLOADS:-104}" --cuts=12 --keep="$TMP/failed" \
     "${@:3}"
 }

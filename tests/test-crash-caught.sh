@@ -10,10 +10,11 @@
 . "${srcdir:?run this with make check}/functions.sh"
 
 skip_if_valgrind "the same code is run without nbdkit"
+memory_folder
 
 for syncs in all odd even; do
   status=0
-  TMPDIR=$TMP "$builddir/crash-test" --workloads=13 --cuts=15 \
+  TMPDIR=$memory "$builddir/crash-test" --workloads=13 --cuts=15 \
     --lose-syncs=$syncs >"$TMP/log" || status=$?
   tail -n 1 "$TMP/log"
   [ "$status" -eq 1 ]

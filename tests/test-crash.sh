@@ -12,8 +12,9 @@
 . "${srcdir:?run this with make check}/functions.sh"
 
 skip_if_valgrind "the same code is run without nbdkit"
+memory_folder
 
 qemu=
 ! qemu-img --version >/dev/null || qemu=--qemu
-TMPDIR=$TMP "$builddir/crash-test" --seed="${CRASH_SEED:-1}" \
+TMPDIR=$memory "$builddir/crash-test" --seed="${CRASH_SEED:-1}" \
   --workloads="${CRASH_WORKLOADS:-130}" --cuts=15 --keep="$TMP/failed" $qemu

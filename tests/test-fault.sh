@@ -13,6 +13,7 @@
 . "${srcdir:?run this with make check}/functions.sh"
 
 skip_if_valgrind "the same code is run without nbdkit"
+memory_folder
 
-TMPDIR=$TMP "$builddir/fault-test" --seed="${FAULT_SEED:-1}" \
+TMPDIR=$memory "$builddir/fault-test" --seed="${FAULT_SEED:-1}" \
   --calls="${FAULT_CALLS:-4}"
