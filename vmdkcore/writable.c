@@ -106,7 +106,10 @@ writing_check_image (const struct vmdk_image *image,
     return error_set (error, VMDK_ERROR_UNSUPPORTED, EROFS,
                       "%s: is read-only because it is opened without its "
                       "parent", link->name);
-  if (link->is_bare && image->chain.nr == 1)
+  /* With its parent named it could be, but its content ID could not be
+   * changed.
+   */
+  if (link->is_bare)
     return error_set (error, VMDK_ERROR_UNSUPPORTED, EROFS,
                       "%s: is read-only because it is opened without its "
                       "descriptor", link->name);
