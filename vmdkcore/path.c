@@ -41,6 +41,7 @@ struct proc_fd {
 static const char *
 proc_fd (int fd, struct proc_fd *p)
 {
+  /* cppcheck-suppress ctuuninitvar; it is filled in here */
   snprintf (p->path, sizeof p->path, "/proc/self/fd/%d", fd);
   return p->path;
 }

@@ -91,7 +91,7 @@ find_place (int fd, const char *name, struct place *place,
   slash = strrchr (path, '/');
   if (strlen (slash + 1) > NAME_MAX)
     return error_sys (error, ENAMETOOLONG, "%s", name);
-  strcpy (place->base, slash + 1);
+  memcpy (place->base, slash + 1, strlen (slash + 1) + 1);
   slash[slash == path] = '\0';  /* leave the root its slash */
   place->folder = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
                         O_CLOEXEC);
