@@ -12,6 +12,11 @@
 
 #include "error.h"
 
+#undef error_set
+#undef error_sys
+#undef error_prefix
+#undef error_nomem
+
 /* Control characters, also those above ASCII in UTF-8 (U+0080 to
  * U+009F): a terminal may act on any of them.
  */

@@ -33,6 +33,20 @@ extern int error_prefix (struct vmdk_error *error, const char *fmt, ...)
 /* An allocation failed. */
 extern int error_nomem (struct vmdk_error *error);
 
+/* Compilers and analysers shall see that a failure is one. */
+static inline int
+error_is_failure (int r)
+{
+  if (r != -1)
+    __builtin_unreachable ();
+  return r;
+}
+
+#define error_set(...) error_is_failure (error_set (__VA_ARGS__))
+#define error_sys(...) error_is_failure (error_sys (__VA_ARGS__))
+#define error_prefix(...) error_is_failure (error_prefix (__VA_ARGS__))
+#define error_nomem(error) error_is_failure (error_nomem (error))
+
 /* Where the log of one image goes. */
 struct logger {
   void (*log) (void *opaque, enum vmdk_log_level level,

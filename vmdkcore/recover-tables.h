@@ -87,7 +87,6 @@ struct check {
 static inline bool
 has_table (const struct table *t, unsigned copy)
 {
-  /* NOLINTNEXTLINE(clang-analyzer-*): the tables have been allocated */
   return t->at[copy] != ENTRY_HOLE && t->at[copy] != BAD_ENTRY;
 }
 

@@ -412,10 +412,8 @@ prepare (struct check *c, uint64_t budget)
   for (k = 0; k < c->nr_copies; ++k)
     c->copies[k].buf = malloc (READ_SIZE);
   if (!c->bits || !c->merged || !c->image || !c->tables ||
-      !c->copies[0].buf || (c->nr_copies == 2 && !c->copies[1].buf)) {
-    error_nomem (c->error);
-    return -1;
-  }
+      !c->copies[0].buf || (c->nr_copies == 2 && !c->copies[1].buf))
+    return error_nomem (c->error);
   return 0;
 }
 
