@@ -84,6 +84,17 @@ skip_if_valgrind ()
   [ "${NBDKIT_VALGRIND:-}" != 1 ] || skip "not under valgrind: $*"
 }
 
+# has_sanitizers: this build has them.
+has_sanitizers ()
+{
+  ! grep -q "^preload=''$" "$top_builddir/nbdkit"
+}
+
+skip_if_sanitizers ()
+{
+  ! has_sanitizers || skip "not with sanitizers: $*"
+}
+
 mkvmdk ()
 {
   "$builddir/mkvmdk" "$@"

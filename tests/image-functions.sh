@@ -87,8 +87,7 @@ requires_strace ()
 {
   requires strace -o /dev/null true
   skip_if_valgrind "strace looks at the server's system calls"
-  grep -q "^preload=''$" "$top_builddir/nbdkit" ||
-    skip "sanitizers cannot be used under strace"
+  skip_if_sanitizers "they cannot be used under strace"
 }
 
 requires_nbdcopy

@@ -12,8 +12,7 @@
 . "$srcdir/create-functions.sh"
 
 skip_if_valgrind "it takes memory of its own"
-grep -q "^preload=''$" "$top_builddir/nbdkit" ||
-  skip "sanitizers take memory of their own"
+skip_if_sanitizers "they take memory of their own"
 
 # peak ORDER CACHE MIB: sets used to the peak memory of the server in KiB.
 peak ()

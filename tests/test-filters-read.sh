@@ -12,6 +12,10 @@
 # shellcheck source=tests/chain-functions.sh
 . "$srcdir/chain-functions.sh"
 
+# Filters of nbdkit 1.32 leak, and have been unloaded when that is seen.  Other
+# tests look for leaks of the plugin.
+export ASAN_OPTIONS=detect_leaks=0
+
 requires_nbdcopy
 requires_qemu_img
 

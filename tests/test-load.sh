@@ -24,7 +24,7 @@ seconds=$((${LOAD_SECONDS:-12} / 4))
 connections=${LOAD_CONNECTIONS:-64}
 # nbdkit has 16 threads for each connection, and buffers for each thread.
 max_mib=200
-grep -q "^preload=''$" "$top_builddir/nbdkit" || max_mib=0
+! has_sanitizers || max_mib=0
 
 load ()
 {

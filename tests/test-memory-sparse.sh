@@ -12,8 +12,7 @@
 . "$srcdir/image-functions.sh"
 
 skip_if_valgrind "it takes memory of its own"
-grep -q "^preload=''$" "$top_builddir/nbdkit" ||
-  skip "sanitizers take memory of their own"
+skip_if_sanitizers "they take memory of their own"
 
 # 256 MiB of tables.
 make_image_without_model monolithicSparse --size=2T --grain=64 --fill=edges

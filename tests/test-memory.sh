@@ -12,8 +12,7 @@
 . "$srcdir/image-functions.sh"
 
 skip_if_valgrind "it takes memory of its own"
-grep -q "^preload=''$" "$top_builddir/nbdkit" ||
-  skip "sanitizers take memory of their own"
+skip_if_sanitizers "they take memory of their own"
 requires nbdsh -c 'import struct'
 
 # 16 TiB of seSparse and 2 TiB of COWD in which every grain table exists: the

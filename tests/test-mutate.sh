@@ -53,8 +53,7 @@ good_chain chain-split twoGbMaxExtentSparse --extent-size=300K
 
 # With sanitizers and valgrind memory is not the plugin's alone.
 max_mib=40
-if [ "${NBDKIT_VALGRIND:-}" = 1 ] ||
-  ! grep -q "^preload=''$" "$top_builddir/nbdkit"; then
+if [ "${NBDKIT_VALGRIND:-}" = 1 ] || has_sanitizers; then
   max_mib=0
 fi
 "$PYTHON" "$srcdir/mutate-images.py" "${MUTATIONS:-200}" "${MUTATION_SEED:-1}" \

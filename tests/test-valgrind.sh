@@ -11,8 +11,7 @@
 . "$srcdir/image-functions.sh"
 
 requires valgrind --version
-grep -q "^preload=''$" "$top_builddir/nbdkit" ||
-  skip "sanitizers cannot be used under valgrind"
+skip_if_sanitizers "they cannot be used under valgrind"
 export NBDKIT_VALGRIND=1
 
 try monolithicSparse --size=3M --shuffle --zeroed
