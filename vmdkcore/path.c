@@ -168,7 +168,8 @@ path_open_user (const struct path_policy *policy, const char *path,
     error_sys (error, errno, "open: %s", path);
     return NULL;
   }
-  fd = open (path, O_PATH | O_CLOEXEC);
+  /* In that folder, and not wherever the path leads by now. */
+  fd = openat (*dir, *base || !slash ? base : ".", O_PATH | O_CLOEXEC);
   if (fd == -1) {
     error_sys (error, errno, "open: %s", path);
     goto err;
@@ -208,11 +209,48 @@ path_of_fd (int fd, char path[PATH_MAX])
   return 0;
 }
 
-/* Is 'path' (from path_of_fd) the folder 'dir', or in it or below? */
 static bool
-lies_in (const char *path, int dir)
+same_file (int a, int b)
 {
-  char folder[PATH_MAX];
+  struct stat x, y;
+
+  return fstat (a, &x) == 0 && fstat (b, &y) == 0 &&
+    x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Is 'names', folders and a file or folder with slashes between them, what
+ * leads from 'dir' down to 'fd'?  Symbolic links are not followed.  'names'
+ * is changed.
+ */
+static bool
+leads_down_to (int dir, char *names, int fd)
+{
+  char *save, *name;
+  int at = dir, next = dir;
+  bool r;
+
+  for (name = strtok_r (names, "/", &save); name && next != -1;
+       name = strtok_r (NULL, "/", &save)) {
+    next = openat (at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (at != dir)
+      close (at);
+    at = next;
+  }
+  r = at != -1 && same_file (at, fd);
+  if (at != -1 && at != dir)
+    close (at);
+  return r;
+}
+
+/* Is the open file or folder 'fd', which has this path, the folder 'dir',
+ * or in it or below?  Two paths that are asked for one after the other say
+ * little if somebody renames folders meanwhile, so they only say where to
+ * look for it in 'dir'.
+ */
+static bool
+lies_in (int fd, const char *path, int dir)
+{
+  char folder[PATH_MAX], names[PATH_MAX];
   size_t len;
 
   if (path_of_fd (dir, folder) == -1)
@@ -220,17 +258,20 @@ lies_in (const char *path, int dir)
   len = strlen (folder);
   if (len == 1)                 /* the root */
     return true;
-  return strncmp (path, folder, len) == 0 &&
-    (path[len] == '/' || path[len] == '\0');
+  if (strncmp (path, folder, len) != 0 ||
+      (path[len] != '/' && path[len] != '\0'))
+    return false;
+  strcpy (names, path + len);
+  return leads_down_to (dir, names, fd);
 }
 
 static bool
-lies_in_allowed (const char *path, const struct path_policy *policy)
+lies_in_allowed (int fd, const char *path, const struct path_policy *policy)
 {
   size_t i;
 
   for (i = 0; i < policy->nr; ++i)
-    if (lies_in (path, policy->fds[i]))
+    if (lies_in (fd, path, policy->fds[i]))
       return true;
   return false;
 }
@@ -283,7 +324,7 @@ may_tell (const struct path_policy *policy, int dir, const char *name,
   free (folder);
 
   if (path_of_fd (fd, path) == 0 &&
-      (lies_in (path, dir) || lies_in_allowed (path, policy))) {
+      (lies_in (fd, path, dir) || lies_in_allowed (fd, path, policy))) {
     n = readlinkat (dir, name, target, sizeof target - 1);
     r = true;
     if (n >= 0) {
@@ -314,10 +355,12 @@ open_beneath (const struct path_policy *policy, int dir, const char *name)
 }
 
 /* Open the folder of a file whose path came from path_of_fd, and make
- * sure that it is still that folder.  'path' is changed.
+ * sure that it is one whose files may be opened, too: it may have been
+ * renamed, and another one have its path.  'path' is changed.
  */
 static int
-open_folder_of (char *path, const char *name, struct vmdk_error *error)
+open_folder_of (const struct path_policy *policy, int dir, char *path,
+                const char *name, struct vmdk_error *error)
 {
   char *slash = strrchr (path, '/');
   char now[PATH_MAX];
@@ -327,7 +370,8 @@ open_folder_of (char *path, const char *name, struct vmdk_error *error)
   fd = open (path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd == -1)
     return error_sys (error, errno, "open: folder of %s", shown (name));
-  if (path_of_fd (fd, now) == -1 || strcmp (now, path) != 0) {
+  if (path_of_fd (fd, now) == -1 ||
+      (!lies_in (fd, now, dir) && !lies_in_allowed (fd, now, policy))) {
     close (fd);
     return denied (name, error);
   }
@@ -377,8 +421,8 @@ open_literal (const struct path_policy *policy, int dir,
     goto err;
   }
   if (!confined)
-    confined = lies_in (path, dir);
-  allowed = lies_in_allowed (path, policy);
+    confined = lies_in (fd, path, dir);
+  allowed = lies_in_allowed (fd, path, policy);
   if (!confined && !allowed) {
     denied (name, error);
     goto err;
@@ -390,7 +434,7 @@ open_literal (const struct path_policy *policy, int dir,
   if (check_type (statbuf.st_mode, allowed, name, error) == -1)
     goto err;
   if (folder) {
-    *folder = open_folder_of (path, name, error);
+    *folder = open_folder_of (policy, dir, path, name, error);
     if (*folder == -1)
       goto err;
   }
