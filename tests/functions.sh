@@ -79,6 +79,14 @@ kvm_works ()
       -nodefaults -display none -monitor stdio -S >/dev/null 2>&1
 }
 
+# fails COMMAND...: it must.  ("! COMMAND" does not end a test under set -e.)
+fails ()
+{
+  if "$@"; then
+    fail "this did not fail: $*"
+  fi
+}
+
 skip_if_valgrind ()
 {
   [ "${NBDKIT_VALGRIND:-}" != 1 ] || skip "not under valgrind: $*"

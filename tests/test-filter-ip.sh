@@ -38,4 +38,4 @@ nbdcopy "nbd://127.0.0.1:$port" "$OUT"
 cmp "$OUT" "$MODEL"
 stop_nbdkit "$TMP/pid"
 serve deny=anyipv4
-! nbdinfo "nbd://127.0.0.1:$port"
+fails nbdinfo "nbd://127.0.0.1:$port"
