@@ -16,7 +16,6 @@
 struct cowd {
   struct grains g;
   uint64_t gd_offset, gd_size;  /* sectors */
-  uint64_t table_size;          /* likewise */
 };
 
 static bool
@@ -34,8 +33,8 @@ cowd_decode_table (void *opaque, uint64_t table, uint64_t raw)
   (void) table;
   if (raw == 0)
     return ENTRY_HOLE;
-  return is_metadata (c, raw, c->table_size) || raw >= grains_file_sectors (&c->g) ?
-    ENTRY_BAD : raw;
+  return is_metadata (c, raw, gtable_layout (c->g.gt)->table_size) ||
+    raw >= grains_file_sectors (&c->g) ? ENTRY_BAD : raw;
 }
 
 static uint64_t
@@ -132,8 +131,6 @@ extent_cowd_new (struct io *io, const struct cowd_header *header,
   }
   c->gd_offset = header->gd_offset;
   c->gd_size = div_up (header->nr_tables * UINT64_C (4), SECTOR_SIZE);
-  c->table_size = div_up (header->entries_per_table * UINT64_C (4),
-                          SECTOR_SIZE);
   if (grains_init (&c->g, io, header->capacity, header->grain_size, length,
                    env->logger, &layout, error) == -1) {
     free (c);

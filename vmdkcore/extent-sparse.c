@@ -15,7 +15,6 @@
 struct sparse {
   struct grains g;
   struct hosted_header h;
-  uint64_t table_size;          /* sectors */
   atomic_flag said_zeroed;
 };
 
@@ -28,7 +27,8 @@ sparse_decode_table (void *opaque, uint64_t table, uint64_t raw)
   if (raw == 0)
     return ENTRY_HOLE;
   return raw == 1 || raw >= grains_file_sectors (&s->g) ||
-    hosted_is_metadata (&s->h, raw, s->table_size) ? ENTRY_BAD : raw;
+    hosted_is_metadata (&s->h, raw, gtable_layout (s->g.gt)->table_size) ?
+    ENTRY_BAD : raw;
 }
 
 static uint64_t
@@ -132,7 +132,6 @@ extent_sparse_new (struct io *io, const struct hosted_header *header,
     return NULL;
   }
   s->h = *header;
-  s->table_size = div_up (header->entries_per_table * UINT64_C (4), SECTOR_SIZE);
   atomic_flag_clear (&s->said_zeroed);
   if (grains_init (&s->g, io, header->capacity, header->grain_size, length,
                    env->logger, &layout, error) == -1) {
