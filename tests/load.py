@@ -95,10 +95,7 @@ class Client(threading.Thread):
                 else:
                     slot.data[at:at + len(data)] = data
             return 1
-        if function == self.h.aio_block_status:
-            function(*args[:2], args[2], done)
-        else:
-            function(*args, done)
+        function(*args, done)
 
     def read(self, slot):
         buf = nbd.Buffer(len(slot.data))
