@@ -261,7 +261,7 @@ lies_in (int fd, const char *path, int dir)
   if (strncmp (path, folder, len) != 0 ||
       (path[len] != '/' && path[len] != '\0'))
     return false;
-  strcpy (names, path + len);
+  memcpy (names, path + len, strlen (path + len) + 1);
   return leads_down_to (dir, names, fd);
 }
 
