@@ -40,9 +40,7 @@ name_extent ()
 served ()
 {
   name_extent "$1"
-  rm -f "$OUT.raw"
-  copy_out "$disk" "$OUT.raw" "${@:2}"
-  cmp "$OUT.raw" "$DATA"
+  check_served "${@:2}"
 }
 
 # denied NAME [PARAMETER...]: it is not, and the message says what to do.
@@ -50,4 +48,33 @@ denied ()
 {
   name_extent "$1"
   refuses_fast 'allow-dir' vmdk "$disk" "${@:2}"
+}
+
+# make_parent FOLDER NAME [EXTENT]: a disk that may be a parent, whose content
+# is in the file EXTENT, "data" unless it is given.
+make_parent ()
+{
+  name_extent "${3:-data}"
+  mv "$disk" "$TMP/$1/$2"
+}
+
+# name_parent HINT: a disk without anything but a parent.
+name_parent ()
+{
+  [ -e "$TMP/in/empty" ] ||
+    mkvmdk --size=8s --grain=8 --bare --fill=empty monolithicSparse \
+      "$TMP/in/empty"
+  printf '# Disk DescriptorFile\nversion=1\nCID=2\nparentCID=12345678\n' \
+    >"$disk"
+  printf 'createType="custom"\nparentFileNameHint="%s"\n' "$1" >>"$disk"
+  printf 'RW 8 SPARSE "empty"\n' >>"$disk"
+}
+
+# check_served [PARAMETER...]: the disk is, and the bytes are right.  It may be
+# larger.
+check_served ()
+{
+  rm -f "$OUT.raw"
+  copy_out "$disk" "$OUT.raw" "$@"
+  cmp -n 4096 "$OUT.raw" "$DATA"
 }

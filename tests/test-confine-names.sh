@@ -3,8 +3,7 @@
 # Copyright The nbdkit-vmdk authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-# Names that may mean something else to somebody: only what they say, byte by
-# byte, is opened.
+# Names of extents mean a file of exactly that name, whatever they look like.
 
 # shellcheck source=tests/functions.sh
 . "${srcdir:?run this with make check}/functions.sh"
@@ -13,41 +12,73 @@
 # shellcheck source=tests/confine-functions.sh
 . "$srcdir/confine-functions.sh"
 
+head -c 4096 /dev/urandom >"$TMP/out/data"
+cp "$TMP/out/data" "$TMP/out/only"
+
+# missing NAME: there is no such file, and the message says so in one line.
 missing ()
 {
   name_extent "$1"
   refuses_fast 'No such file' vmdk "$disk"
 }
 
-# Nothing is expanded or decoded.
-for name in DATA Data 'dat?' '*' '~/data' '$HOME/data' '`data`' '%64ata' \
-  'data%00' 'data ' ' data' 'file:data' 'nbd://localhost/' 'json:{}' \
-  'data|true' ';data' '-data'; do
+# Not decoded, not expanded, not a format, not a URI, not a protocol.
+# shellcheck disable=SC2016,SC2088
+for name in '%2e%2e/out/data' '..%2fout%2fdata' '%s%n%n%n%d' '~/data' \
+  '$TMP/out/data' '`id`' '$(id)' '*' 'd?ta' '{data,x}' 'data|cat' \
+  "file://$TMP/out/data" 'nbd://localhost/x' "file:$TMP/out/data" \
+  'json:{driver:file,filename:data}' 'fd:7' 'data ' ' data'; do
   missing "$name"
 done
-for name in 'a b' 'a;b' 'a%20b' '$HOME' 'a?b' -r $'a\tb' 'nbd:x'; do
+name_extent '%s%n%n%n%d'
+refuses_fast '%s%n%n%n%d: No such file' vmdk "$disk"
+# Unless there is a file of that name.
+# shellcheck disable=SC2016
+for name in '%2e%2e' '%s%n' '~' '$TMP' '*' 'data ' 'nbd:x' '-'; do
   cp "$DATA" "$TMP/in/$name"
   served "$name"
+  rm "$TMP/in/$name"
 done
 
-# Control characters are not text.
-name_extent $'none\001\033[31m\177x'
-refuses_fast 'disk.vmdk: not a VMDK' vmdk "$disk"
-# A line ends a name, and so does a NUL the text.
-name_extent $'data\n../out/data'
-refuses_fast 'line 6' vmdk "$disk"
-printf 'RW 8 FLAT "data\0/../../out/data" 0\n' >"$TMP/line"
-(head -n 5 "$disk"; cat "$TMP/line") >"$TMP/text"
-mv "$TMP/text" "$disk"
-refuses_fast 'disk.vmdk' vmdk "$disk"
+# Upper and lower case are different, where the file system says so.
+[ -e "$TMP/in/DATA" ] || missing DATA
 
-# A socket is none of the files that hold disks.
-"$PYTHON" -c 'import socket, sys
-socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$TMP/in/socket"
-name_extent socket
-refuses_fast 'is a socket' vmdk "$disk"
+# With separators of Windows the folder part may be meant for another host,
+# and what is beside the disk counts.
+for name in '..\out\data' 'C:\out\data' '\\?\C:\data' '\\server\out\data' \
+  'sub\data'; do
+  served "$name"
+done
+# What only another folder has is not found there.
+for name in '..\out\only' 'sub\..\..\out\only' '..\..\etc\passwd' \
+  '\etc\passwd'; do
+  name_extent "$name"
+  refuses_fast '(allow-dir|No such file)' vmdk "$disk"
+done
 
-# Who can make a hard link in the folder is trusted with it: it cannot be told
-# from the file.
-ln "$TMP/out/data" "$TMP/in/hard"
-served hard
+# A control character ends no name early, and none comes out in a message.
+for char in '\0' '\n' '\r' '\t' '\033[2J' '\302\205'; do
+  for name in 'data@' '../out/data@'; do
+    name_extent "$name"
+    "$PYTHON" - "$disk" "$char" <<'END'
+import sys
+path, char = sys.argv[1:]
+char = char.encode().decode("unicode_escape").encode("latin-1")
+with open(path, "rb") as f:
+    text = f.read()
+with open(path, "wb") as f:
+    f.write(text.replace(b"@", char))
+END
+    refuses_fast . vmdk "$disk"
+    ! LC_ALL=C grep '[[:cntrl:]]' "$TMP/refuses.msg" ||
+      fail "there is a control character in the message"
+  done
+done
+
+# Long ones, of which the end is told.
+long=$(printf 'x%.0s' {1..255})
+missing "$long"
+name_extent "${long}y"
+refuses_fast 'File name too long' vmdk "$disk"
+deep=$(printf '../%.0s' {1..1000})etc/passwd
+denied "$deep"

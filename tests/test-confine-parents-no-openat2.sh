@@ -3,7 +3,7 @@
 # Copyright The nbdkit-vmdk authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-# The same rule for parents on a kernel that has no openat2.
+# The same for parents on a kernel that has no openat2.
 
 : "${srcdir:?run this with make check}"
 NO_OPENAT2=1 exec bash "$srcdir/test-confine-parents.sh"

@@ -3,8 +3,8 @@
 # Copyright The nbdkit-vmdk authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-# Parents, and the extents that parents name, must lie where extents must: in
-# the folder of the file that names them or below it.
+# A parent must lie where an extent may, however the snapshot names it: in a
+# descriptor that is a file or is embedded, or in the header of a COWD.
 
 # shellcheck source=tests/functions.sh
 . "${srcdir:?run this with make check}/functions.sh"
@@ -13,76 +13,62 @@
 # shellcheck source=tests/confine-functions.sh
 . "$srcdir/confine-functions.sh"
 
-# name_parent HINT: a disk without data of its own over that parent.
-name_parent ()
+make_parent in base.vmdk
+make_parent in/sub below.vmdk
+make_parent out parent.vmdk
+
+# Snapshots of three kinds, which name their parent $1.
+as_text ()
 {
-  mkvmdk --size=1M --fill=empty --parent="$TMP/out/base.vmdk" --hint="$1" \
+  name_parent "$1"
+}
+
+as_embedded ()
+{
+  rm -f "$disk"
+  mkvmdk --size=8s --grain=8 --fill=empty --parent="$TMP/in/base.vmdk" \
+    --parent-model="$DATA" --parent-map="$TMP/base.map" --hint="$1" \
     monolithicSparse "$disk"
 }
+echo '0 4096 data' >"$TMP/base.map"
 
-parent_served ()
+as_cowd ()
 {
-  name_parent "$1"
-  rm -f "$OUT.raw"
-  copy_out "$disk" "$OUT.raw" "${@:2}"
-  cmp "$OUT.raw" "$MODEL"
+  rm -f "$disk"
+  mkvmdk --size=520s --grain=1 --fill=empty --old-cowd --bare vmfsSparse "$disk"
+  printf '%s\0' "$1" | dd of="$disk" bs=1 seek=32 conv=notrunc status=none
 }
 
-parent_denied ()
-{
-  name_parent "$1"
-  refuses_fast 'allow-dir|No such file' vmdk "$disk" "${@:2}"
-}
+ln -s ../out/parent.vmdk "$TMP/in/link-out"
+ln -s ../out "$TMP/in/folder-out"
+ln -s sub/below.vmdk "$TMP/in/link-in"
+mkfifo "$TMP/in/fifo"
+exec 7<"$TMP/out/parent.vmdk"
 
-mkvmdk --size=1M --model="$MODEL" twoGbMaxExtentFlat "$TMP/out/base.vmdk"
-mkdir "$TMP/in/below"
-cp "$TMP"/out/base* "$TMP/in/below"
-
-parent_served below/base.vmdk
-parent_served "$TMP/in/below/base.vmdk"
-rm -r "$TMP/in/below"
-
-# It is looked for by its name beside the disk, too: it is not there.
-parent_denied "$TMP/out/base.vmdk"
-parent_denied ../out/base.vmdk
-ln -s ../out/base.vmdk "$TMP/in/base.vmdk"
-parent_denied base.vmdk
-rm "$TMP/in/base.vmdk"
-ln -s ../out "$TMP/in/below"
-parent_denied below/base.vmdk
-rm "$TMP/in/below"
-mkfifo "$TMP/in/base.vmdk"
-name_parent base.vmdk
-refuses_fast 'is a FIFO' vmdk "$disk"
-rm "$TMP/in/base.vmdk"
-for name in /dev/zero /proc/self/fd/0 /etc/passwd; do
-  parent_denied "$name"
+# How they are looked for is the same for all, so the others try fewer.
+inside=(base.vmdk sub/below.vmdk "$TMP/in/sub/below.vmdk" 'sub\below.vmdk'
+  link-in)
+outside=(../out/parent.vmdk "$TMP/out/parent.vmdk" link-out
+  folder-out/parent.vmdk sub/../../out/parent.vmdk /proc/self/fd/7
+  '..\out\parent.vmdk' /etc/passwd /dev/zero)
+for as in as_text as_embedded as_cowd; do
+  for name in "${inside[@]}"; do
+    $as "$name"
+    check_served
+  done
+  for name in "${outside[@]}"; do
+    $as "$name"
+    refuses_fast 'allow-dir' vmdk "$disk"
+  done
+  # It is not even looked at then.
+  nbdkit -r -U - vmdk "$disk" single-link=true --run true
+  $as fifo
+  refuses_fast 'fifo: is a FIFO' vmdk "$disk" allow-dir=/
+  $as ../out/parent.vmdk
+  check_served allow-dir="$TMP/out"
+  # This one is the user's word.
+  check_served parent="$TMP/out/parent.vmdk"
+  inside=(base.vmdk)
+  outside=(../out/parent.vmdk "$TMP/out/parent.vmdk" link-out)
 done
-parent_served ../out/base.vmdk allow-dir="$TMP/out"
-# The parent is the user's word here, and names what is beside it.
-parent_served nothing parent="$TMP/out/base.vmdk"
-
-# A parent that is allowed names what is not: beside it is meant beside it.
-mkdir "$TMP/in/below"
-cp "$TMP"/out/base.vmdk "$TMP/in/below"
-parent_denied below/base.vmdk
-for extent in "$TMP/out/base-f001.vmdk" ../../out/base-f001.vmdk; do
-  sed "s|\"base-f001.vmdk\"|\"$extent\"|" "$TMP/out/base.vmdk" \
-    >"$TMP/in/below/base.vmdk"
-  parent_denied below/base.vmdk
-  parent_served below/base.vmdk allow-dir="$TMP/out"
-done
-# Beside the disk is not beside the parent that is below.
-cp "$TMP/out/base-f001.vmdk" "$TMP/in"
-sed "s|\"base-f001.vmdk\"|\"../base-f001.vmdk\"|" "$TMP/out/base.vmdk" \
-  >"$TMP/in/below/base.vmdk"
-parent_denied below/base.vmdk
-
-# A disk that is made is a child of any disk that the user names, but finds
-# it again only where the image may name it.
-NEW=$TMP/in/new.vmdk
-nbdkit -U - vmdk "$NEW" create=true create-parent="$TMP/out/base.vmdk" \
-  --run true
-refuses_fast allow-dir vmdk "$NEW"
-copy_out "$NEW" "$OUT.raw" allow-dir="$TMP/out"
-cmp "$OUT.raw" "$MODEL"
+exec 7<&-

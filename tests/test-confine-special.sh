@@ -17,6 +17,11 @@ for parameter in cache-size=64M allow-dir=/; do
   name_extent fifo
   refuses_fast 'fifo: is a FIFO' vmdk "$disk" $parameter
   rm "$TMP/in/fifo"
+  "$PYTHON" -c 'import socket, sys
+socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$TMP/in/socket"
+  name_extent socket
+  refuses_fast 'socket: is a socket' vmdk "$disk" $parameter
+  rm "$TMP/in/socket"
   for name in sub .; do
     name_extent $name
     refuses_fast 'is a folder' vmdk "$disk" $parameter
