@@ -7,15 +7,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bytes.h"
 #include "lock.h"
 #include "path.h"
 
@@ -24,6 +27,11 @@
 
 /* Names from images may be long; the end of one tells most. */
 #define MAX_SHOWN 250
+
+/* File descriptors that disks leave to the connections of clients.  A server
+ * that cannot accept one more does nothing else than try to.
+ */
+#define LEFT_FOR_CLIENTS 64
 
 static const char *
 shown (const char *name)
@@ -107,6 +115,46 @@ check_type (mode_t mode, bool device_allowed, const char *name,
                     "%s: is %s, not a regular file", shown (name), what);
 }
 
+/* How many files may be open, and how many of them a disk may have.  Returns
+ * false if there is no limit.
+ */
+static bool
+file_limit (uint64_t *limit, uint64_t *of_disk)
+{
+  struct rlimit r;
+
+  if (getrlimit (RLIMIT_NOFILE, &r) == -1 || r.rlim_cur == RLIM_INFINITY)
+    return false;
+  *limit = r.rlim_cur;
+  *of_disk = r.rlim_cur - min_u64 (LEFT_FOR_CLIENTS, r.rlim_cur / 4);
+  return true;
+}
+
+/* A new descriptor is the lowest that is free, so it tells how many there
+ * are.
+ */
+static bool
+is_within_limit (int fd)
+{
+  uint64_t limit, of_disk;
+
+  return !file_limit (&limit, &of_disk) || (uint64_t) fd < of_disk;
+}
+
+/* Say that a file cannot be opened. */
+static int
+open_failed (int err, const char *name, struct vmdk_error *error)
+{
+  uint64_t limit, of_disk;
+
+  if (err != EMFILE || !file_limit (&limit, &of_disk))
+    return error_sys (error, err, "open: %s", name);
+  return error_set (error, VMDK_ERROR_IO, EMFILE,
+                    "open: %s: Too many open files: the server may have %"
+                    PRIu64 " (ulimit -n), a disk %" PRIu64 " of them", name,
+                    limit, of_disk);
+}
+
 /* Open the file that the O_PATH descriptor 'fd' stands for, and nothing
  * else, whatever happens to its name meanwhile, and lock it for reading.
  * Closes fd.
@@ -129,8 +177,13 @@ reopen (const struct path_policy *policy, int fd, const char *display,
   }
   err = errno;
   close (fd);
+  if (r != -1 && !is_within_limit (r)) {
+    close (r);
+    r = -1;
+    err = EMFILE;
+  }
   if (r == -1) {
-    error_sys (error, err, "open: %s", display);
+    open_failed (err, display, error);
     return NULL;
   }
   /* Who is about to write it must not do so between what is read of it now
@@ -391,8 +444,9 @@ open_literal (const struct path_policy *policy, int dir,
 
   fd = open_beneath (policy, dir, name);
   if (fd == -1 && (errno == ENOENT || errno == ENOTDIR ||
-                   errno == ENAMETOOLONG || errno == ELOOP)) {
-    error_sys (error, errno, "open: %s", shown (name));
+                   errno == ENAMETOOLONG || errno == ELOOP ||
+                   errno == EMFILE)) {
+    open_failed (errno, shown (name), error);
     return NULL;
   }
   if (fd == -1) {
@@ -405,8 +459,8 @@ open_literal (const struct path_policy *policy, int dir,
     if (fd == -1) {
       const int err = errno;
 
-      if (may_tell (policy, dir, name, MAX_LINKS))
-        error_sys (error, err, "open: %s", shown (name));
+      if (err == EMFILE || may_tell (policy, dir, name, MAX_LINKS))
+        open_failed (err, shown (name), error);
       else
         denied (name, error);
       return NULL;
