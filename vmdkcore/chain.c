@@ -180,6 +180,23 @@ find_parent (const struct link_context *context, const struct chain *chain,
   return link;
 }
 
+/* Put a link at the end of the chain.  Consumes it. */
+static int
+append_link (struct chain *chain, struct link *link,
+             struct vmdk_error *error)
+{
+  size_t i, nr = 0;
+
+  chain->links[chain->nr++] = link;
+  for (i = 0; i < chain->nr; ++i)
+    nr += chain->links[i]->nr_extents;
+  if (nr <= CHAIN_MAX_EXTENTS)
+    return 0;
+  return error_set (error, VMDK_ERROR_UNSUPPORTED, EINVAL,
+                    "%s: the chain of parents has more than %d extents",
+                    chain->links[0]->name, CHAIN_MAX_EXTENTS);
+}
+
 int
 chain_open (const struct link_context *context,
             const struct link_context *parents, const char *path,
@@ -215,9 +232,8 @@ chain_open (const struct link_context *context,
       goto err;
     }
     link = find_parent (parents, chain, options, error);
-    if (!link)
+    if (!link || append_link (chain, link, error) == -1)
       goto err;
-    chain->links[chain->nr++] = link;
   }
   for (i = 0; i < chain->nr; ++i)
     link_release_folder (chain->links[i]);

@@ -12,6 +12,11 @@
 
 #define CHAIN_MAX_LINKS 255
 
+/* Of all links together: each takes memory, also if it is a line of ten
+ * bytes.
+ */
+#define CHAIN_MAX_EXTENTS (2 * DESCRIPTOR_MAX_EXTENTS)
+
 struct chain {
   struct link *links[CHAIN_MAX_LINKS]; /* the one that was named first */
   size_t nr;
