@@ -45,7 +45,7 @@ blob_next (const uint8_t *p, const uint8_t *end, struct blob_record *r)
     r->count = *p++;
     left--;
   }
-  else if (type == 'T' && left >= 8) {
+  else if ((type == 'T' || type == 'R') && left >= 8) {
     r->number = load_le64 (p);
     p += 8;
     left -= 8;
@@ -65,6 +65,31 @@ blob_next (const uint8_t *p, const uint8_t *end, struct blob_record *r)
   return p + r->count;
 }
 
+size_t
+blob_size (const struct blob_record *r)
+{
+  return (r->type == 'F' ? 2 : r->type == 'D' ? 7 : 9) + r->count;
+}
+
+uint8_t *
+blob_put (uint8_t *p, const struct blob_record *r)
+{
+  *p++ = (uint8_t) r->type;
+  if (r->type == 'F')
+    *p++ = (uint8_t) r->count;
+  else if (r->type == 'D') {
+    store_le32 (p, (uint32_t) r->number);
+    store_le16 (p + 4, (uint16_t) r->count);
+    p += 6;
+  }
+  else {
+    store_le64 (p, r->number);
+    p += 8;
+  }
+  memcpy (p, r->bytes, r->count);
+  return p + r->count;
+}
+
 /* What cannot be done is left out: all of it is up to the input. */
 void
 blob_write (const uint8_t *data, size_t size, int dir,
@@ -75,6 +100,7 @@ blob_write (const uint8_t *data, size_t size, int dir,
   int fd = -1;
 
   files->nr = 0;
+  files->seed = 1;
   do {
     p = blob_next (p, end, &r);
     if (r.type == 'F' && is_good_name (r.bytes, r.count) &&
@@ -92,6 +118,8 @@ blob_write (const uint8_t *data, size_t size, int dir,
       }
       files->nr++;
     }
+    else if (r.type == 'R')
+      files->seed = r.number;
     else if (r.type == 'T' && fd != -1 && r.number <= MAX_FILE_SIZE) {
       if (ftruncate (fd, (off_t) r.number) == -1)
         break;

@@ -4,96 +4,61 @@
  */
 
 /* A whole image, see blob.h: open it, map and read it, change a little of it,
- * flush, close, and open it again.
+ * flush, close, and open it again; or make a child of it, and do the same with
+ * that.
  *
  * Whatever the image is: a hole reads as zeroes; what was read stays what it
- * is while nobody writes there; what was written is read, then and after a
- * flush and a second opening; and an image that is not written stays as it is,
- * byte for byte.
+ * is while nobody writes there; what was written is read, then and after it
+ * was closed without an error and opened again; a change that fails leaves
+ * each sector as it was or as it was to be; an image that is not written stays
+ * as it is, byte for byte; and no file is left over.
  */
 
 #include <config.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "blob.h"
 #include "bytes.h"
+#include "folder.h"
 #include "fuzz.h"
+#include "model.h"
 #include "vmdkcore.h"
 
+/* What the first byte says. */
 enum {
   SALVAGE = 1,
   SINGLE_LINK = 2,
   IGNORE_CID = 4,
-  WRITE = 8
+  WRITE = 8,
+  CHILD = 16                    /* make a child of it, and write that */
 };
 
-#define WINDOW 65536
+#define CHILD_NAME "fuzz-child.vmdk"
 #define MAX_PIECES 200
-#define NR_READS 12
+#define NR_READS 8
 #define NR_CHANGES 10
 
-/* A part of the disk, and what it must hold. */
-struct window {
-  uint64_t offset;
-  size_t count;
-  bool known;                   /* it could be read */
-  uint8_t bytes[WINDOW];
-};
+/* As much as a client may ask for at once. */
+#define MAX_ZERO UINT32_MAX
 
 struct state {
+  const char *path;
+  struct vmdk_options options;
   struct vmdk_image *image;
   uint64_t size;
   uint64_t random;
   unsigned nr_pieces;
   uint64_t mapped_to;
+  uint64_t edge;                /* the end of some piece of the map */
 };
 
-static char folder[64];
-static uint8_t buffer[WINDOW];
-static struct window changed, other;
-
-static void
-remove_folder (void)
-{
-  rmdir (folder);
-}
-
-/* In memory, if there is a place for that. */
-static int
-open_folder (void)
-{
-  static int dir = -1;
-
-  if (dir == -1) {
-    strcpy (folder, "/dev/shm/nbdkit-vmdk-fuzz-XXXXXX");
-    if (!mkdtemp (folder)) {
-      strcpy (folder, "/tmp/nbdkit-vmdk-fuzz-XXXXXX");
-      if (!mkdtemp (folder)) {
-        perror (folder);
-        exit (EXIT_FAILURE);
-      }
-    }
-    atexit (remove_folder);
-    dir = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  }
-  return dir;
-}
-
-static void __attribute__ ((noreturn))
-wrong (const char *what, const struct vmdk_error *error)
-{
-  fprintf (stderr, "%s: %s\n", what, error ? error->message : "");
-  abort ();
-}
+static uint8_t buffer[65536];
+static struct model models[2];
 
 static uint64_t
 next_random (struct state *s)
@@ -104,10 +69,29 @@ next_random (struct state *s)
 }
 
 static void
+check_text (const char *text)
+{
+  if (*text == '\0')
+    wrong ("a message that says nothing", NULL);
+  for (; *text != '\0'; ++text)
+    if (iscntrl ((unsigned char) *text))
+      wrong ("a message that is not one line of text", text);
+}
+
+static void
 check_message (const struct vmdk_error *error)
 {
-  if (error->message[0] == '\0' || error->err == 0)
-    wrong ("a failure without a message", NULL);
+  if (error->err == 0)
+    wrong ("a failure without an errno", error->message);
+  check_text (error->message);
+}
+
+static void
+check_log (void *opaque, enum vmdk_log_level level, const char *message)
+{
+  (void) opaque;
+  (void) level;
+  check_text (message);
 }
 
 static bool
@@ -137,6 +121,8 @@ check_piece (void *opaque, uint64_t offset, uint64_t length,
   if (offset != s->mapped_to || length == 0 || length > s->size - offset)
     wrong ("a gap in the map", NULL);
   s->mapped_to = offset + length;
+  if (s->mapped_to < s->size && next_random (s) % 4 == 0)
+    s->edge = s->mapped_to;
   if (allocation != VMDK_ALLOCATED) {
     if (!read_range (s, buffer, n, offset) || !is_zero (buffer, n))
       wrong ("a hole does not read as zeroes", NULL);
@@ -161,7 +147,11 @@ map_and_read (struct state *s)
     if (vmdk_map (s->image, offset, s->size - offset, check_piece, s,
                   &error) == -1)
       check_message (&error);
+    else if (s->mapped_to == offset)
+      wrong ("a map of nothing", NULL);
   }
+  if (vmdk_prefetch (s->image, s->size - s->edge, s->edge, &error) == -1)
+    check_message (&error);
   for (i = 0; i < NR_READS; ++i) {
     const size_t n =
       (size_t) min_u64 (1 + next_random (s) % sizeof buffer, s->size);
@@ -172,204 +162,248 @@ map_and_read (struct state *s)
   }
 }
 
+/* Choose what of the disk is looked at: one part anywhere, one near an edge of
+ * something.
+ */
 static void
-choose_window (struct state *s, struct window *w)
+read_models (struct state *s)
 {
-  w->count = (size_t) min_u64 (s->size, WINDOW);
-  w->offset = next_random (s) % (s->size - w->count + 1);
-  w->known = read_range (s, w->bytes, w->count, w->offset);
-}
+  unsigned i;
 
-static bool
-meet (const struct window *a, const struct window *b)
-{
-  return a->offset < b->offset + b->count && b->offset < a->offset + a->count;
+  for (i = 0; i < 2; ++i) {
+    struct model *m = &models[i];
+
+    m->count = (size_t) min_u64 (s->size, MODEL_SIZE);
+    m->offset = next_random (s) % (s->size - m->count + 1);
+    if (i == 0 && s->edge > 0)
+      m->offset = min_u64 (s->edge - min_u64 (s->edge, m->count / 2),
+                           s->size - m->count);
+    m->offset -= m->offset % SECTOR_SIZE;
+    model_read (m, s->image);
+  }
 }
 
 static void
-check_window (struct state *s, const struct window *w, const char *when)
+check_models (struct state *s, const char *when)
 {
-  if (!w->known)
-    return;
-  if (!read_range (s, buffer, w->count, w->offset))
-    wrong ("what could be read cannot", NULL);
-  if (memcmp (buffer, w->bytes, w->count) != 0)
-    wrong (when, NULL);
+  model_check (&models[0], s->image, when);
+  model_check (&models[1], s->image, when);
 }
 
-/* One change inside the window.  A part that fails leaves either. */
-static bool
-change (struct state *s, struct window *w)
+static void
+choose_range (struct state *s, bool zero, uint64_t *offset, uint64_t *count)
 {
-  const size_t at = (size_t) (next_random (s) % w->count);
-  const size_t n = 1 + (size_t) (next_random (s) % min_u64 (w->count - at,
-                                                            20000));
+  const struct model *m = &models[next_random (s) % 4 == 0];
+
+  *offset = m->offset + next_random (s) % m->count;
+  *count = min_u64 (m->offset + m->count - *offset,
+                    1 + next_random (s) % sizeof buffer);
+  if (next_random (s) % 2 == 0) {
+    /* Whole sectors, which most clients use. */
+    *offset -= *offset % SECTOR_SIZE;
+    *count = div_up (*count, SECTOR_SIZE) * SECTOR_SIZE;
+  }
+  if (zero && next_random (s) % 4 == 0)
+    *count = MAX_ZERO;
+  *count = min_u64 (*count, s->size - *offset);
+  if (!zero)
+    *count = min_u64 (*count, sizeof buffer);
+}
+
+static void
+change (struct state *s)
+{
   const unsigned what = next_random (s) % 8;
   const unsigned fua = next_random (s) % 8 == 0 ? VMDK_FUA : 0;
+  enum model_change kind = MODEL_WRITE;
   struct vmdk_error error;
+  uint64_t offset, count;
+  unsigned i;
   int r;
 
+  choose_range (s, what >= 4, &offset, &count);
   if (what < 4) {
-    memset (buffer, (int) (next_random (s) % 256), n);
-    r = vmdk_pwrite (s->image, buffer, n, w->offset + at, fua, &error);
-    if (r == 0)
-      memcpy (w->bytes + at, buffer, n);
+    memset (buffer, (int) (next_random (s) % 256), (size_t) count);
+    r = vmdk_pwrite (s->image, buffer, (size_t) count, offset, fua, &error);
   }
   else if (what < 7) {
-    r = vmdk_zero (s->image, n, w->offset + at,
+    kind = MODEL_ZERO;
+    r = vmdk_zero (s->image, count, offset,
                    fua | (what == 5 ? VMDK_MAY_TRIM : 0) |
                    (what == 6 ? VMDK_FAST : 0), &error);
-    if (r == 0)
-      memset (w->bytes + at, 0, n);
-    else if (what == 6 && error.kind == VMDK_ERROR_UNSUPPORTED)
-      return true;
+    if (r == -1 && what == 6 && error.kind == VMDK_ERROR_UNSUPPORTED) {
+      check_message (&error);
+      check_models (s, "a change that was not made has changed something");
+      return;
+    }
   }
   else {
-    r = vmdk_trim (s->image, n, w->offset + at, fua, &error);
-    if (r == 0)
-      w->known = w->known &&
-        read_range (s, w->bytes, w->count, w->offset);
+    kind = MODEL_TRIM;
+    r = vmdk_trim (s->image, count, offset, fua, &error);
   }
-  if (r == 0)
-    return true;
-  check_message (&error);
-  w->known = read_range (s, w->bytes, w->count, w->offset);
-  return false;
+  if (r == -1)
+    check_message (&error);
+  for (i = 0; i < 2; ++i)
+    model_change (&models[i], s->image, kind, r == 0, buffer, offset, count);
 }
 
-/* Returns whether all went well. */
+/* Returns whether all is durable. */
 static bool
 change_all (struct state *s)
 {
   struct vmdk_error error;
-  bool good = true;
   unsigned i;
 
-  choose_window (s, &changed);
-  choose_window (s, &other);
-  if (meet (&changed, &other))
-    other.known = false;
   for (i = 0; i < NR_CHANGES; ++i) {
-    good = change (s, &changed) && good;
-    if (i == NR_CHANGES / 2 && vmdk_flush (s->image, &error) == -1) {
+    change (s);
+    if (i == NR_CHANGES / 2 && vmdk_flush (s->image, &error) == -1)
       check_message (&error);
-      good = false;
-    }
   }
-  check_window (s, &changed, "what was written is not read");
-  check_window (s, &other, "a write has changed something else");
+  check_models (s, "a change has changed something else");
+  s->mapped_to = s->edge = 0;
+  map_and_read (s);
   if (vmdk_end_writing (s->image, &error) == -1) {
     check_message (&error);
-    good = false;
+    return false;
   }
-  check_window (s, &other, "a flush has changed something else");
-  return good;
-}
-
-/* A sum of all that is in the files, and of what they are. */
-static uint64_t
-sum_files (const struct blob_files *files, int dir)
-{
-  uint64_t sum = 0;
-  unsigned i;
-
-  for (i = 0; i < files->nr; ++i) {
-    const int fd = openat (dir, files->names[i], O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    off_t at = 0;
-
-    if (fd == -1 || fstat (fd, &st) == -1)
-      wrong ("a file is not there any more", NULL);
-    sum = sum * 31 + (uint64_t) st.st_size;
-    while ((at = lseek (fd, at, SEEK_DATA)) != -1) {
-      const ssize_t n = pread (fd, buffer, sizeof buffer, at);
-      ssize_t j;
-
-      for (j = 0; j < n; ++j)
-        sum = sum * 31 + buffer[j];
-      if (n <= 0)
-        break;
-      at += n;
-    }
-    close (fd);
-  }
-  return sum;
+  check_models (s, "the end of writing has changed something");
+  return true;
 }
 
 static bool
-open_image (struct state *s, const char *path, unsigned options)
+open_image (struct state *s)
 {
-  const struct vmdk_options o = {
-    .cache_size = VMDK_CACHE_MIN,
-    .salvage = options & SALVAGE,
-    .single_link = options & SINGLE_LINK,
-    .ignore_cid = options & IGNORE_CID,
-    .writable = options & WRITE,
-  };
+  struct vmdk_description d;
   struct vmdk_error error;
 
-  s->image = vmdk_open (path, &o, &error);
+  s->image = vmdk_open (s->path, &s->options, &error);
   if (!s->image) {
     check_message (&error);
     return false;
   }
   s->size = vmdk_size (s->image);
-  if (s->size == 0 || s->size > INT64_MAX)
+  if (s->size == 0 || s->size > INT64_MAX || s->size % SECTOR_SIZE != 0)
     wrong ("an impossible size", NULL);
+  vmdk_describe (s->image, &d);
+  if (d.sector_size != 0 &&
+      (d.sector_size < 512 || d.sector_size > 65536 ||
+       (d.sector_size & (d.sector_size - 1)) != 0))
+    wrong ("an impossible size of sectors", NULL);
+  if (strlen (d.create_type) > INT32_MAX || d.nr_links == 0)
+    wrong ("an impossible description", NULL);
   return true;
 }
 
+/* Write to the image that is open, and close it; twice, since what was written
+ * must be as good as what it was written to.
+ */
 static void
-try (const char *path, unsigned options, const struct blob_files *files,
-     int dir, uint64_t seed)
+write_image (struct state *s)
 {
-  struct state s = { .random = seed };
+  const uint64_t sum = folder_sum ();
   struct vmdk_error error;
-  uint64_t sum;
-  bool good;
+  unsigned i;
 
-  if (!open_image (&s, path, options))
+  for (i = 0; i < 2; ++i) {
+    if (vmdk_begin_writing (s->image, &error) == -1) {
+      check_message (&error);
+      if (i > 0)
+        wrong ("what was written cannot be", error.message);
+      vmdk_close (s->image);
+      if (folder_sum () != sum)
+        wrong ("an image that is read-only was written", error.message);
+      return;
+    }
+    if (i == 0)
+      read_models (s);
+    if (!change_all (s)) {
+      vmdk_close (s->image);
+      return;
+    }
+    vmdk_close (s->image);
+    if (!open_image (s))
+      wrong ("what was written does not open", NULL);
+    check_models (s, "what was written is not there");
+  }
+  vmdk_close (s->image);
+}
+
+/* Make a child, which is the same as its parent. */
+static void
+make_child (struct state *s)
+{
+  static const char *const types[] = {
+    "monolithic-sparse", "split-sparse", "vmfs-sparse"
+  };
+  const struct vmdk_create_options create = {
+    .type = types[next_random (s) % 3],
+    .parent = s->path,
+  };
+  const uint64_t sum = folder_sum (), size = s->size;
+  char path[FOLDER_MAX_PATH];
+  struct vmdk_error error;
+
+  folder_path (path, CHILD_NAME);
+  s->options.writable = true;
+  s->image = vmdk_create (path, &create, &s->options, &error);
+  if (!s->image) {
+    check_message (&error);
+    if (folder_sum () != sum)
+      wrong ("a child that was not made is there", error.message);
+    return;
+  }
+  s->path = path;
+  s->size = vmdk_size (s->image);
+  if (s->size != size)
+    wrong ("a child of another size", NULL);
+  check_models (s, "a child is not the same as its parent");
+  write_image (s);
+}
+
+static void
+try (const char *path, unsigned options, uint64_t seed)
+{
+  struct state s = {
+    .path = path,
+    .random = seed,
+    .options = {
+      .cache_size = VMDK_CACHE_MIN,
+      .salvage = options & SALVAGE,
+      /* Or a child would be without the parent that it is compared to. */
+      .single_link = options & SINGLE_LINK && !(options & CHILD),
+      .ignore_cid = options & IGNORE_CID,
+      .writable = options & WRITE,
+      .log = check_log,
+    }
+  };
+
+  if (!open_image (&s))
     return;
   map_and_read (&s);
-  if (!(options & WRITE)) {
+  if (options & WRITE)
+    write_image (&s);
+  else {
+    if (options & CHILD)
+      read_models (&s);
     vmdk_close (s.image);
-    return;
+    if (options & CHILD)
+      make_child (&s);
   }
-  sum = sum_files (files, dir);
-  if (vmdk_begin_writing (s.image, &error) == -1) {
-    check_message (&error);
-    vmdk_close (s.image);
-    if (sum_files (files, dir) != sum)
-      wrong ("an image that is read-only was written", &error);
-    return;
-  }
-  good = change_all (&s);
-  vmdk_close (s.image);
-  if (!good)
-    return;
-  if (!open_image (&s, path, options))
-    wrong ("what was written does not open", NULL);
-  check_window (&s, &changed, "what was flushed is not there");
-  check_window (&s, &other, "something else is different");
-  vmdk_close (s.image);
 }
 
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-  const int dir = open_folder ();
-  char path[sizeof folder + BLOB_MAX_NAME + 1];
+  char path[FOLDER_MAX_PATH];
   struct blob_files files;
-  unsigned i;
 
   if (size < 2)
     return 0;
-  blob_write (data + 1, size - 1, dir, &files);
+  blob_write (data + 1, size - 1, folder_open (), &files);
   if (files.nr > 0) {
-    snprintf (path, sizeof path, "%s/%s", folder, files.names[0]);
-    try (path, data[0], &files, dir, size);
+    folder_path (path, files.names[0]);
+    try (path, data[0], files.seed);
   }
-  for (i = 0; i < files.nr; ++i)
-    unlinkat (dir, files.names[i], 0);
+  folder_empty (&files, CHILD_NAME);
   return 0;
 }

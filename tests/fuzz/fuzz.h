@@ -12,8 +12,18 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 /* Try one input.  What must not be is told by abort(). */
 extern int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+
+/* Say what must not be.  'why' may be NULL. */
+static inline void __attribute__ ((noreturn))
+wrong (const char *what, const char *why)
+{
+  fprintf (stderr, "%s: %s\n", what, why ? why : "");
+  abort ();
+}
 
 #endif /* VMDK_FUZZ_H */

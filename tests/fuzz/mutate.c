@@ -3,23 +3,14 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* Changes that know the format: a field of a header, an entry of a directory
- * or a table, a marker, of the files in the input of fuzz-image.
- */
-
 #include <config.h>
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "blob.h"
 #include "bytes.h"
-#include "fuzz.h"
-
-extern size_t LLVMFuzzerMutate (uint8_t *data, size_t size, size_t max_size);
-extern size_t LLVMFuzzerCustomMutator (uint8_t *data, size_t size,
-                                       size_t max_size, unsigned seed);
+#include "mutate.h"
 
 struct field {
   uint16_t offset;
@@ -36,6 +27,30 @@ static const struct field hosted[] = {
 static const struct field cowd[] = {
   { 4, 4 }, { 8, 4 }, { 12, 4 }, { 16, 4 }, { 20, 4 }, { 24, 4 }, { 28, 4 },
 };
+
+/* The fields of seSparse that are used are all of 8 bytes. */
+static const struct field sesparse[] = {
+  { 8, 8 }, { 16, 8 }, { 24, 8 }, { 32, 8 }, { 80, 8 }, { 88, 8 },
+  { 128, 8 }, { 136, 8 }, { 144, 8 }, { 152, 8 }, { 192, 8 }, { 200, 8 },
+};
+
+/* Value, size and type. */
+static const struct field marker[] = { { 0, 8 }, { 8, 4 }, { 12, 4 } };
+
+#define ARRAY_SIZE(a) (sizeof (a) / sizeof (a)[0])
+
+void
+add_hint (struct hints *hints, uint64_t value)
+{
+  if (hints->nr < MAX_HINTS)
+    hints->values[hints->nr++] = value;
+}
+
+size_t
+random_below (size_t n)
+{
+  return (((size_t) rand () << 16) ^ (size_t) rand ()) % n;
+}
 
 static uint64_t
 load (const uint8_t *p, size_t size)
@@ -54,89 +69,64 @@ store (uint8_t *p, size_t size, uint64_t v)
     *p++ = (uint8_t) v;
 }
 
-/* A number near the old one, near a power of two, or of another entry. */
-static void
-change_number (uint8_t *p, size_t size, const uint8_t *data, size_t count)
+/* A number near the old one, near a power of two, or that means something. */
+static uint64_t
+choose_number (uint64_t old, unsigned nr_bits, const struct hints *hints)
 {
-  const uint64_t old = load (p, size);
-  const uint64_t near = (uint64_t) (rand () % 5) - 2;
-  uint64_t v;
+  const uint64_t near = (uint64_t) random_below (5) - 2;
 
-  switch (rand () % 7) {
+  switch (random_below (8)) {
   case 0:
-    v = near;
-    break;
+    return near;
   case 1:
-    v = old + near;
-    break;
+    return old + near;
   case 2:
-    v = (UINT64_C (1) << rand () % 64) + near;
-    break;
+    return (UINT64_C (1) << random_below (nr_bits)) + near;
   case 3:
-    v = old ^ UINT64_C (1) << rand () % (8 * (int) size);
-    break;
+    return old ^ UINT64_C (1) << random_below (nr_bits);
   case 4:
-    v = old * 2;
-    break;
+    return old * 2;
   case 5:
-    v = old / 2;
-    break;
+    return old / 2;
   default:
-    v = count >= size ? load (data + (size_t) rand () % (count - size + 1) /
-                              size * size, size) : old;
+    if (hints->nr == 0)
+      return old + 1;
+    return hints->values[random_below (hints->nr)] +
+      (random_below (3) == 0 ? near : 0);
   }
-  store (p, size, v);
+}
+
+void
+change_number (uint8_t *p, size_t size, const struct hints *hints)
+{
+  store (p, size, choose_number (load (p, size), (unsigned) size * 8, hints));
 }
 
 static void
-change_field (uint8_t *data, size_t count, const struct field *fields,
-              size_t nr)
+change_field (uint8_t *p, size_t count, const struct field *fields, size_t nr,
+              const struct hints *hints)
 {
-  const struct field *f = &fields[(size_t) rand () % nr];
+  const struct field *f = &fields[random_below (nr)];
 
   if ((size_t) f->offset + f->size <= count)
-    change_number (data + f->offset, f->size, data, count);
+    change_number (p + f->offset, f->size, hints);
 }
 
-static void
-change_data (uint8_t *data, size_t count)
+void
+change_header (uint8_t *p, size_t count, const struct hints *hints)
 {
-  const size_t size = rand () % 2 == 0 ? 4 : 8;
-
-  if (count >= 80 && memcmp (data, "KDMV", 4) == 0 && rand () % 4 != 0)
-    change_field (data, count, hosted, sizeof hosted / sizeof hosted[0]);
-  else if (count >= 32 && memcmp (data, "COWD", 4) == 0 && rand () % 4 != 0)
-    change_field (data, count, cowd, sizeof cowd / sizeof cowd[0]);
-  else if (count >= 512 && rand () % 2 == 0)
-    /* The beginning of a sector: a marker, or the first entries. */
-    change_number (data + (size_t) rand () % (count / 512) * 512 +
-                   (rand () % 2 == 0 ? 0 : 8), size, data, count);
-  else if (count >= size)
-    change_number (data + (size_t) rand () % (count / size) * size, size,
-                   data, count);
+  if (count < 8)
+    return;
+  if (memcmp (p, "KDMV", 4) == 0)
+    change_field (p, count, hosted, ARRAY_SIZE (hosted), hints);
+  else if (memcmp (p, "COWD", 4) == 0)
+    change_field (p, count, cowd, ARRAY_SIZE (cowd), hints);
+  else if (load_le32 (p) == UINT32_C (0xcafebabe))
+    change_field (p, count, sesparse, ARRAY_SIZE (sesparse), hints);
 }
 
-size_t
-LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t max_size,
-                         unsigned seed)
+void
+change_marker (uint8_t *p, size_t count, const struct hints *hints)
 {
-  const uint8_t *p, *end = data + size;
-  struct blob_record r;
-  unsigned nr = 0, chosen;
-
-  srand (seed);
-  if (size < 2 || rand () % 3 == 0)
-    return LLVMFuzzerMutate (data, size, max_size);
-  for (p = data + 1; p = blob_next (p, end, &r), r.type != 0;)
-    nr += r.type == 'D';
-  if (nr == 0)
-    return LLVMFuzzerMutate (data, size, max_size);
-  /* Headers and tables are in front. */
-  chosen = (unsigned) rand () % (rand () % 2 == 0 && nr > 4 ? 4 : nr);
-  for (p = data + 1; p = blob_next (p, end, &r), r.type != 0;)
-    if (r.type == 'D' && chosen-- == 0) {
-      change_data ((uint8_t *) (uintptr_t) r.bytes, r.count);
-      break;
-    }
-  return size;
+  change_field (p, count, marker, ARRAY_SIZE (marker), hints);
 }
