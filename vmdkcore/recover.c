@@ -35,8 +35,11 @@
 /* Enough for 2 TiB in grains of a sector. */
 #define MAX_TABLES (4 * 1024 * 1024)
 
-/* The tables are read so often, at most. */
-#define MAX_WINDOWS 4096
+/* No entry names a sector that is further behind, and what lies there cannot
+ * be passed by a writer: checking ends, however large the file is.
+ */
+#define MAX_SECTOR UINT32_MAX
+
 #define MIN_WINDOW_BYTES 4096
 
 /* Every table must be there in one copy, or in none. */
@@ -234,16 +237,18 @@ tell_unused (struct check *c)
 static int
 check_all (struct check *c)
 {
-  const uint64_t sectors = div_up (c->l->io->size, SECTOR_SIZE);
+  uint64_t end = div_up (c->l->io->size, SECTOR_SIZE);
 
   c->report->end = c->l->plain_from;
-  for (c->window = 0; c->window < sectors; c->window = c->window_end) {
+  for (c->window = 0; c->window < end; c->window = c->window_end) {
     c->window_end = c->window + c->window_size;
     memset (c->bits, 0, (size_t) c->window_size / 8);
     if (visit_all (c) == -1)
       return -1;
     if (c->unused)
       tell_unused (c);
+    /* All tables have been seen: nothing is in use behind this. */
+    end = min_u64 (end, c->report->end);
   }
   if (c->nr_missing > 0 &&
       first_free (c) + c->nr_missing * c->l->table_size >= BAD_ENTRY)
@@ -389,11 +394,11 @@ prepare (struct check *c, uint64_t budget)
                       "%s: %" PRIu64 " grain tables of %" PRIu32
                       " entries are not written", l->io->name, c->nr_tables,
                       l->entries_per_table);
-  if (div_up (sectors, c->window_size) > MAX_WINDOWS)
+  if (max_u64 (l->plain_from, max_u64 (l->directory[0], l->directory[1])) >
+      MAX_SECTOR)
     return error_set (c->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
-                      "%s: a file of %" PRIu64 " sectors is not written, "
-                      "since checking it would take too long",
-                      l->io->name, sectors);
+                      "%s: a file is not written whose descriptor or grain "
+                      "directory is behind its first 2 TiB", l->io->name);
 
   /* Raw entries between these two are the sectors of whole grains; whether
    * something else lies there is found out otherwise.
