@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #define NR_BUCKETS 256
 
 struct grain {
-  const void *owner;
+  uint64_t owner;
   uint64_t number;
   uint8_t *data;                /* NULL while it is being inflated */
   size_t size;
@@ -35,6 +36,7 @@ struct shard {
 
 struct grain_cache {
   size_t shard_budget;
+  atomic_uint_fast64_t owners;
   struct shard shards[NR_SHARDS];
 };
 
@@ -47,11 +49,18 @@ grain_cache_new (uint64_t budget)
   if (!cache)
     return NULL;
   cache->shard_budget = (size_t) (budget / NR_SHARDS);
+  atomic_init (&cache->owners, 0);
   for (i = 0; i < NR_SHARDS; ++i) {
     pthread_mutex_init (&cache->shards[i].lock, NULL);
     pthread_cond_init (&cache->shards[i].inflated, NULL);
   }
   return cache;
+}
+
+uint64_t
+grain_cache_owner (struct grain_cache *cache)
+{
+  return atomic_fetch_add (&cache->owners, 1);
 }
 
 static void
@@ -91,10 +100,9 @@ shard_of (struct grain_cache *cache, uint64_t number)
 }
 
 static struct grain **
-bucket_of (struct shard *s, const void *owner, uint64_t number)
+bucket_of (struct shard *s, uint64_t owner, uint64_t number)
 {
-  return &s->buckets[(number / NR_SHARDS + ((uintptr_t) owner >> 6)) %
-                     NR_BUCKETS];
+  return &s->buckets[(number / NR_SHARDS + owner * 31) % NR_BUCKETS];
 }
 
 static void
@@ -156,7 +164,7 @@ shrink (struct shard *s, size_t budget, size_t size)
  * Locked.
  */
 static struct grain *
-find (struct shard *s, const void *owner, uint64_t number)
+find (struct shard *s, uint64_t owner, uint64_t number)
 {
   for (;;) {
     struct grain *grain = *bucket_of (s, owner, number);

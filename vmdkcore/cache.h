@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* A bounded cache of inflated grains, shared by all streams of an image.
+/* A bounded cache of inflated grains, shared by all streams of one image or
+ * several.
  * However many small reads of a grain come at once, it is inflated once:
  * who comes while it is being inflated waits for it.
  *
@@ -20,12 +21,17 @@ struct grain_cache;
 /* 'budget' is in bytes.  NULL if memory is short. */
 extern struct grain_cache *grain_cache_new (uint64_t budget);
 
+/* A number that no other owner of grains in this cache has or had: grains may
+ * stay when their owner has gone.
+ */
+extern uint64_t grain_cache_owner (struct grain_cache *cache);
+
 /* No grain may be in use.  NULL is accepted. */
 extern void grain_cache_free (struct grain_cache *cache);
 
 /* Which grain is meant, and how to get it. */
 struct grain_source {
-  const void *owner;            /* any address unique to the extent */
+  uint64_t owner;               /* a number that only the extent has */
   uint64_t grain;
   size_t size;                  /* bytes of a grain */
 

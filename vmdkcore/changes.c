@@ -112,9 +112,11 @@ write_piece (const struct piece *p, const void *buf, uint64_t *done,
 static int
 finish (struct vmdk_image *image, unsigned flags, struct vmdk_error *error)
 {
-  const struct writing *w = &image->writing;
+  const struct vmdk_memory *memory = image->memory;
 
-  return flags & VMDK_FUA || atomic_load (&w->pending) > w->max_pending ?
+  return flags & VMDK_FUA ||
+    atomic_load (&image->writing.pending) >
+    memory->max_pending / atomic_load (&memory->nr_writing) ?
     writing_flush (image, error) : 0;
 }
 

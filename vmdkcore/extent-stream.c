@@ -42,6 +42,7 @@ struct stream {
   struct hosted_header h;
   uint64_t file_sectors;
   struct gtable *gt;            /* NULL if only the index counts */
+  uint64_t owner;               /* of grains in the cache */
 
   /* Held while the index is made: who needs it has to wait, others do
    * not take it.
@@ -83,24 +84,31 @@ stream_decode_grain (void *opaque, uint64_t grain, uint64_t raw,
 }
 
 /* Read the whole stream into an index, in what is left of the memory that
- * all indexes of the image may use.
+ * all indexes may use.  Meanwhile that is not known, so others wait.
  */
 static struct stream_index *
 make_index (struct stream *s, struct vmdk_error *error)
 {
-  const uint64_t left = atomic_exchange (s->env->index_memory, 0);
-  struct stream_index *index = stream_index_new (s->io, &s->h, left, error);
+  struct index_memory *memory = s->env->index_memory;
+  struct stream_index *index;
 
+  pthread_mutex_lock (&memory->lock);
+  index = stream_index_new (s->io, &s->h, memory->left, error);
   s->index_memory = index ? stream_index_memory (index) : 0;
-  atomic_fetch_add (s->env->index_memory, left - s->index_memory);
+  memory->left -= s->index_memory;
+  pthread_mutex_unlock (&memory->lock);
   return index;
 }
 
 static void
 drop_index (struct stream *s, struct stream_index *index)
 {
+  struct index_memory *memory = s->env->index_memory;
+
   stream_index_free (index);
-  atomic_fetch_add (s->env->index_memory, s->index_memory);
+  pthread_mutex_lock (&memory->lock);
+  memory->left += s->index_memory;
+  pthread_mutex_unlock (&memory->lock);
   s->index_memory = 0;
 }
 
@@ -378,7 +386,7 @@ stream_inflate (struct extent *extent, const struct run *run,
 {
   struct stream *s = (struct stream *) extent;
   const struct grain_source source = {
-    .owner = s,
+    .owner = s->owner,
     .grain = offset / extent->grain_size,
     .size = (size_t) extent->grain_size,
     .inflate = inflate_grain,
@@ -585,6 +593,7 @@ extent_stream_new (struct io *io, const struct hosted_header *header,
   s->io = io_ref (io);
   s->env = env;
   s->h = *header;
+  s->owner = grain_cache_owner (env->grains);
   s->file_sectors = div_up (io->size, SECTOR_SIZE);
   pthread_mutex_init (&s->index_lock, NULL);
   atomic_flag_clear (&s->said_zeroed);

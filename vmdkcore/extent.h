@@ -11,7 +11,7 @@
 #ifndef VMDK_EXTENT_H
 #define VMDK_EXTENT_H
 
-#include <stdatomic.h>
+#include <pthread.h>
 
 #include "cache.h"
 #include "header.h"
@@ -89,13 +89,19 @@ struct extent {
   const char *read_only;
 };
 
+/* Bytes left for the indexes of streams. */
+struct index_memory {
+  pthread_mutex_t lock;         /* held while an index is made */
+  uint64_t left;
+};
+
 /* What the extents of an image share; outlives them. */
 struct extent_env {
   const struct logger *logger;
   struct table_cache *tables;
   struct grain_cache *grains;
   struct inflaters *inflaters;
-  atomic_uint_fast64_t *index_memory; /* bytes left for stream indexes */
+  struct index_memory *index_memory;
   bool salvage;                 /* serve what is there of a cut stream */
 };
 

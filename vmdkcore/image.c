@@ -16,27 +16,26 @@
 #include "bytes.h"
 #include "stream-image.h"
 
-/* Share out the memory that the user allows. */
 static int
 init_env (struct vmdk_image *image, const struct vmdk_options *options,
           struct vmdk_error *error)
 {
-  struct extent_env *env = &image->env;
-  uint64_t size = options->cache_size;
-
-  if (size == 0)
-    size = VMDK_CACHE_DEFAULT;
-  else if (size < VMDK_CACHE_MIN)
-    size = VMDK_CACHE_MIN;
-  env->logger = &image->logger;
-  env->salvage = options->salvage;
-  env->tables = table_cache_new (size / 4);
-  env->grains = grain_cache_new (size / 4);
-  env->inflaters = inflaters_new (size / 4);
-  atomic_init (&image->index_memory, size / 4);
-  env->index_memory = &image->index_memory;
-  return env->tables && env->grains && env->inflaters ?
-    0 : error_nomem (error);
+  image->memory = options->memory;
+  if (!image->memory) {
+    image->memory = vmdk_memory_new (options->cache_size);
+    if (!image->memory)
+      return error_nomem (error);
+    image->owns_memory = true;
+  }
+  image->env = (struct extent_env) {
+    .logger = &image->logger,
+    .tables = image->memory->tables,
+    .grains = image->memory->grains,
+    .inflaters = image->memory->inflaters,
+    .index_memory = &image->memory->index_memory,
+    .salvage = options->salvage,
+  };
+  return 0;
 }
 
 struct vmdk_image *
@@ -56,7 +55,7 @@ image_open (const char *path, const struct vmdk_options *options,
   image->logger.log = options->log;
   image->logger.opaque = options->log_opaque;
   epochs_init (&image->epochs);
-  writing_init (image, options->cache_size);
+  writing_init (image);
   if (path_policy_init (&image->policy, options->allow_dirs,
                         options->nr_allow_dirs, error) == -1)
     goto err;
@@ -97,9 +96,8 @@ vmdk_close (struct vmdk_image *image)
   chain_close (&image->chain);
   writing_destroy (image);
   epochs_destroy (&image->epochs);
-  inflaters_free (image->env.inflaters);
-  grain_cache_free (image->env.grains);
-  table_cache_free (image->env.tables);
+  if (image->owns_memory)
+    vmdk_memory_free (image->memory);
   path_policy_destroy (&image->policy);
   free (image);
 }

@@ -10,6 +10,7 @@
 
 #include "chain.h"
 #include "epochs.h"
+#include "memory.h"
 
 /* How an image is being written. */
 struct writing {
@@ -21,9 +22,8 @@ struct writing {
   bool checked, refused;
   struct vmdk_error refusal;
 
-  size_t max_pending;           /* bytes that changes may take before they
-                                   are published */
-  atomic_size_t pending;        /* bytes that they take */
+  atomic_size_t pending;        /* bytes that changes take that have not been
+                                   published */
 
   /* Of the first change, which gives the link a new content ID. */
   pthread_mutex_t start_lock;
@@ -48,7 +48,8 @@ struct vmdk_image {
   struct path_policy top_policy; /* a copy that may also write */
   struct extent_env env;
   struct logger logger;
-  atomic_uint_fast64_t index_memory;
+  struct vmdk_memory *memory;   /* NULL: a stream that is made has its own */
+  bool owns_memory;
   struct epochs epochs;
   struct writing writing;
 
@@ -92,7 +93,7 @@ extern int image_count_zeroes (struct vmdk_image *image, size_t first,
                                uint64_t *zeroes, struct vmdk_error *error);
 
 /* Of writing.c. */
-extern void writing_init (struct vmdk_image *image, uint64_t memory);
+extern void writing_init (struct vmdk_image *image);
 extern void writing_destroy (struct vmdk_image *image);
 
 /* Lock the files of all links against writers in other programs. */

@@ -25,7 +25,7 @@ stream_create (const struct stream_create_options *options,
   }
   image->logger = options->logger;
   epochs_init (&image->epochs);
-  writing_init (image, options->memory);
+  writing_init (image);
   image->stream = stream_writer_create (options, error);
   if (image->stream)
     return image;

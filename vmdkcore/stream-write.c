@@ -40,13 +40,19 @@ check_range (const struct stream_writer *w, uint64_t count, uint64_t offset,
   return 0;
 }
 
+/* Where a grain is read from. */
+struct placed {
+  struct stream_writer *w;
+  const struct stream_output *output;
+};
+
 static int
 inflate_placed (const struct grain_source *source, void *out,
                 struct vmdk_error *error)
 {
-  const struct stream_output *output = source->owner;
+  const struct placed *placed = source->opaque;
 
-  return stream_writer_unpack (source->opaque, output->io,
+  return stream_writer_unpack (placed->w, placed->output->io,
                                source->grain * SECTOR_SIZE, NULL,
                                source->place, out, error);
 }
@@ -59,12 +65,13 @@ read_placed (struct stream_writer *w, const struct stream_output *output,
              uint32_t place, const struct piece *p, void *buf,
              struct vmdk_error *error)
 {
+  struct placed placed = { w, output };
   const struct grain_source source = {
-    .owner = output,
+    .owner = (uintptr_t) output,
     .grain = place,
     .size = STREAM_GRAIN_SIZE,
     .inflate = inflate_placed,
-    .opaque = w,
+    .opaque = &placed,
     .place = p->grain,
   };
 

@@ -54,6 +54,20 @@ enum vmdk_log_level {
   VMDK_LOG_WARNING              /* damage, or content that was guessed */
 };
 
+/* Memory for tables, inflated grains and the like, for several images. */
+struct vmdk_memory;
+
+#define VMDK_CACHE_DEFAULT (UINT64_C (64) << 20)
+#define VMDK_CACHE_MIN (UINT64_C (1) << 20)
+
+/* 'size' is in bytes; 0 means VMDK_CACHE_DEFAULT, and at least VMDK_CACHE_MIN
+ * is used.  NULL if there is no memory at all.
+ */
+extern struct vmdk_memory *vmdk_memory_new (uint64_t size);
+
+/* When all images that use it have been closed.  NULL is accepted. */
+extern void vmdk_memory_free (struct vmdk_memory *memory);
+
 /* How to open an image.  All zeroes are the defaults.  Strings are
  * borrowed until vmdk_open returns.
  */
@@ -64,9 +78,10 @@ struct vmdk_options {
   const char *const *allow_dirs;
   size_t nr_allow_dirs;
 
-  /* Bytes of memory for tables, inflated grains and the like; 0 means
-   * VMDK_CACHE_DEFAULT.  At least VMDK_CACHE_MIN is used.
+  /* The memory that this image and others use; or NULL, and it gets memory of
+   * its own, of this many bytes, as vmdk_memory_new does.
    */
+  struct vmdk_memory *memory;
   uint64_t cache_size;
 
   /* Open the named link without its parents. */
@@ -102,9 +117,6 @@ struct vmdk_options {
                const char *message);
   void *log_opaque;
 };
-
-#define VMDK_CACHE_DEFAULT (UINT64_C (64) << 20)
-#define VMDK_CACHE_MIN (UINT64_C (1) << 20)
 
 struct vmdk_image;
 

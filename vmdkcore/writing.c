@@ -17,13 +17,10 @@
 #include "writing.h"
 
 void
-writing_init (struct vmdk_image *image, uint64_t memory)
+writing_init (struct vmdk_image *image)
 {
   struct writing *w = &image->writing;
 
-  if (memory == 0)
-    memory = VMDK_CACHE_DEFAULT;
-  w->max_pending = (size_t) max_u64 (memory, VMDK_CACHE_MIN) / 16;
   pthread_mutex_init (&w->start_lock, NULL);
   pthread_mutex_init (&w->flush_lock, NULL);
   pthread_cond_init (&w->flushed, NULL);
@@ -200,6 +197,7 @@ vmdk_begin_writing (struct vmdk_image *image, struct vmdk_error *error)
     (void) lock_files (image_top_link (image), IO_LOCK_READ, &ignored);
     return -1;
   }
+  atomic_fetch_add (&image->memory->nr_writing, 1);
   atomic_store (&w->begun, true);
   return 0;
 }
@@ -310,6 +308,7 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
     (void) fail_publishing (image, error);
   atomic_store (&w->started, false);
   atomic_store (&w->begun, false);
+  atomic_fetch_sub (&image->memory->nr_writing, 1);
   (void) lock_files (link, IO_LOCK_READ, &ignored);
   return r;
 }

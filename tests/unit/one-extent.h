@@ -21,7 +21,7 @@ struct one {
   size_t size;
   struct io *io;
   struct extent_env env;
-  atomic_uint_fast64_t index_memory;
+  struct index_memory index_memory;
   struct captured log;
   struct logger logger;
   struct extent *extent;
@@ -53,7 +53,8 @@ one_prepare (struct one *o)
 
   captured_init (&o->log, &o->logger);
   o->env.logger = &o->logger;
-  atomic_init (&o->index_memory, BUDGET);
+  o->index_memory =
+    (struct index_memory) { PTHREAD_MUTEX_INITIALIZER, BUDGET };
   o->env.index_memory = &o->index_memory;
   o->env.tables = table_cache_new (BUDGET);
   o->env.grains = grain_cache_new (BUDGET);

@@ -21,7 +21,7 @@
 #define NR_PARTS 8
 
 static struct grain_cache *cache;
-static int owners[2];
+static uint64_t owners[2];
 static atomic_uint inflated, at_once, together;
 static atomic_bool slow, failing;
 
@@ -29,7 +29,7 @@ static uint8_t
 byte_of (const struct grain_source *source, size_t i)
 {
   return (uint8_t) (source->grain * 7 + i * 3 +
-                    (source->owner == &owners[1] ? 100 : 0));
+                    (source->owner == owners[1] ? 100 : 0));
 }
 
 static int
@@ -59,7 +59,11 @@ setup (void **state)
   slow = failing = false;
   /* Four grains in each part. */
   cache = grain_cache_new (NR_PARTS * 4 * SIZE);
-  return cache ? 0 : -1;
+  if (!cache)
+    return -1;
+  owners[0] = grain_cache_owner (cache);
+  owners[1] = grain_cache_owner (cache);
+  return 0;
 }
 
 static int
@@ -74,7 +78,7 @@ read_grain (unsigned owner, uint64_t grain, size_t offset, size_t count,
             struct vmdk_error *error)
 {
   const struct grain_source source = {
-    .owner = &owners[owner], .grain = grain, .size = SIZE,
+    .owner = owners[owner], .grain = grain, .size = SIZE,
     .inflate = count_inflate,
   };
   uint8_t buf[SIZE];

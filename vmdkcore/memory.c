@@ -1,0 +1,44 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+#include <config.h>
+
+#include <stdlib.h>
+
+#include "bytes.h"
+#include "memory.h"
+
+struct vmdk_memory *
+vmdk_memory_new (uint64_t size)
+{
+  struct vmdk_memory *memory = calloc (1, sizeof *memory);
+
+  if (!memory)
+    return NULL;
+  size = size == 0 ? VMDK_CACHE_DEFAULT : max_u64 (size, VMDK_CACHE_MIN);
+  memory->tables = table_cache_new (size / 4);
+  memory->grains = grain_cache_new (size / 4);
+  memory->inflaters = inflaters_new (size / 4);
+  pthread_mutex_init (&memory->index_memory.lock, NULL);
+  memory->index_memory.left = size / 4;
+  memory->max_pending = (size_t) (size / 16);
+  atomic_init (&memory->nr_writing, 0);
+  if (memory->tables && memory->grains && memory->inflaters)
+    return memory;
+  vmdk_memory_free (memory);
+  return NULL;
+}
+
+void
+vmdk_memory_free (struct vmdk_memory *memory)
+{
+  if (!memory)
+    return;
+  pthread_mutex_destroy (&memory->index_memory.lock);
+  inflaters_free (memory->inflaters);
+  grain_cache_free (memory->grains);
+  table_cache_free (memory->tables);
+  free (memory);
+}
