@@ -66,9 +66,8 @@ examine (const struct chain *chain, const struct link *child,
   return NULL;
 }
 
-/* The part of a name behind its last separator, of either kind. */
-static const char *
-base_name (const char *name)
+const char *
+chain_base_name (const char *name)
 {
   const char *p = name + strlen (name);
 
@@ -123,7 +122,7 @@ try_name (struct search *s, const char *name, bool made_up)
 static struct link *
 try_hint (struct search *s, const char *hint)
 {
-  const char *base = base_name (hint);
+  const char *base = chain_base_name (hint);
   struct link *link = NULL;
   char sibling[PATH_MAX];
   int len;
@@ -199,15 +198,18 @@ append_link (struct chain *chain, struct link *link,
 
 int
 chain_open (const struct link_context *context,
-            const struct link_context *parents, const char *path,
+            const struct link_context *parents, int dir, const char *path,
             const struct vmdk_options *options, struct chain *chain,
             struct vmdk_error *error)
 {
-  struct link *link = link_open_user (context, path, error);
+  struct link *link;
+  bool missing;
   size_t i;
 
   chain->nr = 0;
   chain->cut = false;
+  link = dir == -1 ? link_open_user (context, path, error) :
+    link_open_named (context, dir, path, &missing, error);
   if (!link)
     return -1;
   chain->links[chain->nr++] = link;

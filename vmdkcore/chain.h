@@ -23,12 +23,17 @@ struct chain {
   bool cut;                     /* the last one has a parent */
 };
 
-/* Open the link at 'path', and, each in the context 'parents', its parents
+/* The part of a name behind its last separator, of either kind. */
+extern const char *chain_base_name (const char *name);
+
+/* Open the link at 'path' if 'dir' is -1, else the one that is named so in
+ * the folder 'dir', under the confinement rule; and, each in the context 'parents', its parents
  * unless 'options' has single_link set.  On failure nothing is left to
  * close.
  */
 extern int chain_open (const struct link_context *context,
-                       const struct link_context *parents, const char *path,
+                       const struct link_context *parents,
+                       int dir, const char *path,
                        const struct vmdk_options *options,
                        struct chain *chain, struct vmdk_error *error);
 

@@ -38,8 +38,9 @@ init_env (struct vmdk_image *image, const struct vmdk_options *options,
   return 0;
 }
 
-struct vmdk_image *
-image_open (const char *path, const struct vmdk_options *options,
+/* 'dir' as for chain_open. */
+static struct vmdk_image *
+open_chain (int dir, const char *path, const struct vmdk_options *options,
             const struct io_hook *hook, struct vmdk_error *error)
 {
   struct vmdk_image *image = calloc (1, sizeof *image);
@@ -64,7 +65,7 @@ image_open (const char *path, const struct vmdk_options *options,
   image->top_policy = image->policy;
   image->top_policy.write = options->writable;
   if (init_env (image, options, error) == -1 ||
-      chain_open (&top, &parents, path, options, &image->chain,
+      chain_open (&top, &parents, dir, path, options, &image->chain,
                   error) == -1 ||
       writing_lock_for_reading (image, error) == -1)
     goto err;
@@ -73,6 +74,20 @@ image_open (const char *path, const struct vmdk_options *options,
  err:
   vmdk_close (image);
   return NULL;
+}
+
+struct vmdk_image *
+image_open (const char *path, const struct vmdk_options *options,
+            const struct io_hook *hook, struct vmdk_error *error)
+{
+  return open_chain (-1, path, options, hook, error);
+}
+
+struct vmdk_image *
+image_open_in (int dir, const char *name, const struct vmdk_options *options,
+               struct vmdk_error *error)
+{
+  return open_chain (dir, name, options, NULL, error);
 }
 
 struct vmdk_image *

@@ -72,6 +72,13 @@ extern struct vmdk_image *image_open (const char *path,
                                       const struct io_hook *hook,
                                       struct vmdk_error *error);
 
+/* The same for a disk that is named so in the folder 'dir', which is not the
+ * user's word: the confinement rule applies to it.
+ */
+extern struct vmdk_image *image_open_in (int dir, const char *name,
+                                         const struct vmdk_options *options,
+                                         struct vmdk_error *error);
+
 /* Is the range not empty and inside the disk? */
 extern int image_check_range (const struct vmdk_image *image, uint64_t count,
                               uint64_t offset, struct vmdk_error *error);

@@ -128,6 +128,46 @@ extern struct vmdk_image *vmdk_open (const char *path,
                                      const struct vmdk_options *options,
                                      struct vmdk_error *error);
 
+/* Disks that are opened by name: those in a folder. */
+struct vmdk_disks;
+
+/* The disks in the folder 'path', at any time: those that a user would name.
+ * A file that another one in the folder names as its extent is none; nor is
+ * one that another one has as its parent, unless each link is opened alone
+ * (single_link).  Names with control characters, those that are not UTF-8 and
+ * those that begin with a dot are left out.  Of 'options', allow_dirs,
+ * single_link, ignore_cid and log count here.  Returns NULL with *error set.
+ */
+extern struct vmdk_disks *
+vmdk_disks_in_folder (const char *path, const struct vmdk_options *options,
+                      struct vmdk_error *error);
+
+/* Called with the name of a disk.  Returns 0 to go on, -1 to stop with a
+ * failure that only the caller of vmdk_disks_list knows.
+ */
+typedef int vmdk_disks_callback (void *opaque, const char *name);
+
+/* Report the names, sorted.  The start of every file in the folder is looked
+ * at, and the whole descriptor where that has one; fails if that would be too
+ * much.  The callback must not use 'disks'.  Returns -1 with *error set, or
+ * without if the callback failed.  Any thread.
+ */
+extern int vmdk_disks_list (struct vmdk_disks *disks,
+                            vmdk_disks_callback *callback, void *opaque,
+                            struct vmdk_error *error);
+
+/* Open the disk of that name, which may be any text at all: only what
+ * vmdk_disks_list reports is opened, and only if it lies, symbolic links
+ * followed, in the folder or where extents may.  Any thread.
+ */
+extern struct vmdk_image *
+vmdk_disks_open (struct vmdk_disks *disks, const char *name,
+                 const struct vmdk_options *options,
+                 struct vmdk_error *error);
+
+/* Images that were opened may stay open.  NULL is accepted. */
+extern void vmdk_disks_close (struct vmdk_disks *disks);
+
 /* A disk to be made.  Strings are borrowed until vmdk_create returns; all
  * zeroes, but for the size, are the defaults.
  */

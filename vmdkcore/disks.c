@@ -1,0 +1,194 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* Disks that are opened by name. */
+
+#include <config.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "image.h"
+#include "survey.h"
+
+/* A file system notes when a folder was changed, but more than one change may
+ * have the same time.  After so many seconds there will be none any more.
+ */
+#define SETTLED_SECONDS 3
+
+struct vmdk_disks {
+  char *name;                   /* of the folder, for messages */
+  int dir;                      /* an O_PATH descriptor */
+  struct path_policy policy;
+  struct logger logger;
+  bool single_link, ignore_cid;
+
+  /* What there was when the folder was last looked at.  It counts as long as
+   * the folder has not been changed.
+   */
+  pthread_mutex_t lock;
+  struct name_list list;
+  bool is_settled;
+  struct timespec modified, changed;
+};
+
+/* Look at the folder again.  Locked. */
+static int
+update (struct vmdk_disks *disks, struct vmdk_error *error)
+{
+  const struct survey_options options = {
+    .policy = &disks->policy,
+    .with_parents = disks->single_link,
+    .ignore_cid = disks->ignore_cid,
+    .logger = &disks->logger,
+  };
+  struct timespec now;
+  struct stat statbuf;
+
+  name_list_free (&disks->list);
+  disks->is_settled = false;
+  clock_gettime (CLOCK_REALTIME, &now);
+  if (fstat (disks->dir, &statbuf) == -1)
+    return error_sys (error, errno, "fstat: %s", disks->name);
+  if (survey_folder (disks->dir, disks->name, &options, &disks->list,
+                     error) == -1)
+    return -1;
+  disks->modified = statbuf.st_mtim;
+  disks->changed = statbuf.st_ctim;
+  disks->is_settled =
+    statbuf.st_mtim.tv_sec < now.tv_sec - SETTLED_SECONDS &&
+    statbuf.st_ctim.tv_sec < now.tv_sec - SETTLED_SECONDS;
+  return 0;
+}
+
+static bool
+same_time (const struct timespec *a, const struct timespec *b)
+{
+  return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Are there the same files in the folder as when it was looked at?  Locked. */
+static bool
+is_up_to_date (const struct vmdk_disks *disks)
+{
+  struct stat statbuf;
+
+  return disks->is_settled && fstat (disks->dir, &statbuf) == 0 &&
+    same_time (&statbuf.st_mtim, &disks->modified) &&
+    same_time (&statbuf.st_ctim, &disks->changed);
+}
+
+static bool
+is_listed (const struct vmdk_disks *disks, const char *name)
+{
+  size_t i;
+
+  for (i = 0; i < disks->list.nr; ++i)
+    if (strcmp (disks->list.names[i], name) == 0)
+      return true;
+  return false;
+}
+
+struct vmdk_disks *
+vmdk_disks_in_folder (const char *path, const struct vmdk_options *options,
+                      struct vmdk_error *error)
+{
+  struct vmdk_disks *disks = calloc (1, sizeof *disks);
+  const char *slash;
+  int r = -1;
+
+  if (!disks) {
+    error_nomem (error);
+    return NULL;
+  }
+  disks->dir = -1;
+  disks->logger.log = options->log;
+  disks->logger.opaque = options->log_opaque;
+  disks->single_link = options->single_link;
+  disks->ignore_cid = options->ignore_cid;
+  pthread_mutex_init (&disks->lock, NULL);
+  slash = strrchr (path, '/');
+  disks->name = strdup (slash && slash[1] ? slash + 1 : path);
+  if (!disks->name) {
+    error_nomem (error);
+    goto out;
+  }
+  if (path_policy_init (&disks->policy, options->allow_dirs,
+                        options->nr_allow_dirs, error) == -1)
+    goto out;
+  disks->dir = open (path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (disks->dir == -1) {
+    error_sys (error, errno, "open: %s", path);
+    goto out;
+  }
+  r = update (disks, error);
+
+ out:
+  if (r == -1) {
+    vmdk_disks_close (disks);
+    return NULL;
+  }
+  return disks;
+}
+
+int
+vmdk_disks_list (struct vmdk_disks *disks, vmdk_disks_callback *callback,
+                 void *opaque, struct vmdk_error *error)
+{
+  size_t i;
+  int r;
+
+  pthread_mutex_lock (&disks->lock);
+  r = update (disks, error);
+  for (i = 0; i < disks->list.nr && r == 0; ++i)
+    r = callback (opaque, disks->list.names[i]);
+  pthread_mutex_unlock (&disks->lock);
+  return r;
+}
+
+struct vmdk_image *
+vmdk_disks_open (struct vmdk_disks *disks, const char *name,
+                 const struct vmdk_options *options,
+                 struct vmdk_error *error)
+{
+  bool found;
+  int r = 0;
+
+  pthread_mutex_lock (&disks->lock);
+  found = is_up_to_date (disks) && is_listed (disks, name);
+  if (!found) {
+    r = update (disks, error);
+    found = r == 0 && is_listed (disks, name);
+  }
+  pthread_mutex_unlock (&disks->lock);
+  if (r == -1)
+    return NULL;
+  if (!found) {
+    error_set (error, VMDK_ERROR_INVALID, ENOENT,
+               "there is no disk that is called '%.300s'", name);
+    return NULL;
+  }
+  return image_open_in (disks->dir, name, options, error);
+}
+
+void
+vmdk_disks_close (struct vmdk_disks *disks)
+{
+  if (!disks)
+    return;
+  name_list_free (&disks->list);
+  pthread_mutex_destroy (&disks->lock);
+  if (disks->dir != -1)
+    close (disks->dir);
+  path_policy_destroy (&disks->policy);
+  free (disks->name);
+  free (disks);
+}

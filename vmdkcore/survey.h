@@ -1,0 +1,43 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* Which of the files in a folder are disks that a user would name. */
+
+#ifndef VMDK_SURVEY_H
+#define VMDK_SURVEY_H
+
+#include "path.h"
+
+/* The most files of a folder that are looked at, the most files of other
+ * folders, and the most bytes of descriptors that are read.
+ */
+#define SURVEY_MAX_FILES 65536
+#define SURVEY_MAX_ELSEWHERE 65536
+#define SURVEY_MAX_TEXT (UINT64_C (256) << 20)
+
+struct name_list {
+  char **names;
+  size_t nr;
+};
+
+struct survey_options {
+  const struct path_policy *policy;
+  bool with_parents;            /* parents are disks too */
+  bool ignore_cid;              /* a parent may have any content ID */
+  const struct logger *logger;
+};
+
+/* Look at the files in the folder 'dir', an O_PATH descriptor; 'name' is for
+ * messages.  *list gets their names, sorted, and is to be freed with
+ * name_list_free.  Files that cannot be opened are passed over.
+ */
+extern int survey_folder (int dir, const char *name,
+                          const struct survey_options *options,
+                          struct name_list *list, struct vmdk_error *error);
+
+/* Frees and empties the list, which may be all zeroes. */
+extern void name_list_free (struct name_list *list);
+
+#endif /* VMDK_SURVEY_H */
