@@ -30,7 +30,8 @@ static int
 set_path (const char *key, const char *value, char **path)
 {
   if (*path) {
-    nbdkit_error ("%s= was given twice; one server serves one disk", key);
+    nbdkit_error ("%s= was given twice; one server serves one disk, or with "
+                  "dir= those in one folder", key);
     return -1;
   }
   *path = nbdkit_absolute_path (value);
@@ -152,6 +153,10 @@ params_set (const char *key, const char *value)
     return set_create_size (value);
   if (strcmp (key, "create-type") == 0)
     return set_string (key, value, &params.create_type);
+  if (strcmp (key, "dir") == 0)
+    return set_path (key, value, &params.dir);
+  if (strcmp (key, "export") == 0)
+    return set_string (key, value, &params.export);
   if (strcmp (key, "ignore-cid") == 0)
     return set_bool (value, &params.ignore_cid);
   if (strcmp (key, "parent") == 0)
@@ -208,14 +213,35 @@ check_create (void)
   return 0;
 }
 
+/* Several disks are served: what is about one cannot be meant. */
+static int
+check_dir (void)
+{
+  if (!params.dir) {
+    if (!params.export)
+      return 0;
+    nbdkit_error ("export= needs dir=: file= names the only disk");
+    return -1;
+  }
+  if (params.file || params.create || params.parent) {
+    nbdkit_error ("dir= and %s contradict each other",
+                  params.file ? "file=" :
+                  params.create ? "create=true" : "parent=");
+    return -1;
+  }
+  return 0;
+}
+
 int
 params_complete (void)
 {
-  if (!params.file) {
+  if (!params.file && !params.dir) {
     nbdkit_error ("you must give the disk to serve: nbdkit vmdk "
-                  "[file=]DISK.vmdk");
+                  "[file=]DISK.vmdk, or a folder of disks: dir=DIR");
     return -1;
   }
+  if (check_dir () == -1)
+    return -1;
   if (params.parent && params.single_link) {
     nbdkit_error ("parent= and single-link=true contradict each other");
     return -1;
@@ -235,6 +261,8 @@ params_free (void)
   free (params.create_hwversion);
   free (params.create_parent);
   free (params.create_type);
+  free (params.dir);
+  free (params.export);
   free (params.file);
   free (params.parent);
 }

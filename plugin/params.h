@@ -13,7 +13,9 @@
 #include <stdint.h>
 
 struct params {
-  char *file;                   /* absolute path */
+  char *file;                   /* absolute path; NULL if there is dir */
+  char *dir;                    /* absolute path; NULL if there is file */
+  char *export;                 /* pattern; NULL if not given */
   char **allow_dirs;            /* absolute paths */
   size_t nr_allow_dirs;
   uint64_t cache_size;          /* bytes; 0 if not given */
@@ -35,8 +37,7 @@ extern struct params params;
 
 /* The lines of --help. */
 #define PARAMS_HELP \
-  "[file=]<PATH>      The disk: a VMDK descriptor or a sparse VMDK file" \
-  " (required).\n" \
+  "[file=]<PATH>      The disk: a VMDK descriptor or a sparse VMDK file.\n" \
   "allow-dir=<DIR>    Also allow extents and parents in this folder (may be" \
   " repeated).\n" \
   "cache-size=<SIZE>  Memory for tables and inflated grains (default" \
@@ -49,6 +50,9 @@ extern struct params params;
   "create-parent=<PATH>        Make it a child of this disk.\n" \
   "create-size=<SIZE>          Its size.\n" \
   "create-type=<TYPE>          Its type (default monolithic-sparse).\n" \
+  "dir=<DIR>          Serve the disks in this folder by export name, instead" \
+  " of file=.\n" \
+  "export=<PATTERN>   With dir=: only disks whose names match.\n" \
   "ignore-cid=true    Accept a parent that was changed after the" \
   " snapshot.\n" \
   "parent=<PATH>      The parent of the disk, instead of what it names.\n" \

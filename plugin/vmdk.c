@@ -7,8 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,26 +16,16 @@
 #include <nbdkit-plugin.h>
 
 #include "adapt.h"
+#include "exports.h"
 #include "params.h"
 #include "vmdkcore.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
-/* The disk, shared by all connections. */
-static struct vmdk_image *image;
-
-/* Connections that may write, and what came of the attempt to let the first
- * of them: the image is written while there is one.
- */
-static pthread_mutex_t writers_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned nr_writers;
-static bool can_write;
-static char why_read_only[sizeof ((struct vmdk_error *) 0)->message];
-
 static void
 plugin_unload (void)
 {
-  vmdk_close (image);
+  exports_free ();
   params_free ();
 }
 
@@ -75,134 +63,44 @@ raise_file_limit (void)
   }
 }
 
-/* Open the disk while relative paths and the user's terminal are there,
- * and with the privileges that the server starts with.  Whether there is a
- * -r is told with the first client only, when it would be too late to open
- * files for writing: the server may have changed its user by then, and not be
- * able to.  So they are opened for writing if that is permitted, but under
- * -r nothing is ever written to them.
+/* Open what is to be served while relative paths and the user's terminal are
+ * there, and with the privileges that the server starts with.
  */
 static int
 plugin_get_ready (void)
 {
-  const struct vmdk_options options = {
-    .allow_dirs = (const char *const *) params.allow_dirs,
-    .nr_allow_dirs = params.nr_allow_dirs,
-    .cache_size = params.cache_size,
-    .single_link = params.single_link,
-    .parent = params.parent,
-    .ignore_cid = params.ignore_cid,
-    .salvage = params.salvage,
-    .unbuffered = params.unbuffered,
-    .writable = true,
-    .log = adapt_log,
-  };
-  const struct vmdk_create_options create = {
-    .size = params.create_size,
-    .type = params.create_type,
-    .adapter_type = params.create_adapter_type,
-    .hwversion = params.create_hwversion,
-    .parent = params.create_parent,
-    .compress_level = params.create_compress_level,
-  };
-  struct vmdk_error error;
-
   raise_file_limit ();
-  image = params.create ?
-    vmdk_create (params.file, &create, &options, &error) :
-    vmdk_open (params.file, &options, &error);
-  return image ? 0 : adapt_error (&error);
+  return exports_ready ();
 }
-
-/* Whether there is a -r is not known before, so that it is here that an
- * image that others use is refused.  What cannot be written for another
- * reason is served read-only.
- */
-static int
-add_writer (void)
-{
-  struct vmdk_error error;
-  int r = 0;
-
-  pthread_mutex_lock (&writers_lock);
-  if (nr_writers == 0) {
-    can_write = vmdk_begin_writing (image, &error) == 0;
-    if (!can_write && error.kind == VMDK_ERROR_BUSY)
-      r = adapt_error (&error);
-    else if (!can_write && strcmp (why_read_only, error.message) != 0) {
-      snprintf (why_read_only, sizeof why_read_only, "%s", error.message);
-      nbdkit_error ("warning: served read-only: %s", error.message);
-    }
-  }
-  if (r == 0)
-    nr_writers++;
-  pthread_mutex_unlock (&writers_lock);
-  return r;
-}
-
-static void
-remove_writer (void)
-{
-  struct vmdk_error error;
-
-  pthread_mutex_lock (&writers_lock);
-  if (--nr_writers == 0 && can_write &&
-      vmdk_end_writing (image, &error) == -1)
-    nbdkit_error ("%s", error.message);
-  pthread_mutex_unlock (&writers_lock);
-}
-
-/* A handle only tells whether the connection may write. */
-static char reader, writer;
 
 static void *
 plugin_open (int readonly)
 {
-  if (readonly)
-    return &reader;
-  return add_writer () == 0 ? &writer : NULL;
+  return exports_connect (readonly);
 }
 
 static void
 plugin_close (void *handle)
 {
-  if (handle == &writer)
-    remove_writer ();
+  exports_disconnect (handle);
 }
 
-static bool
-is_read_only (const void *handle)
+static struct vmdk_image *
+image_of (void *handle)
 {
-  bool r;
+  const struct connection *connection = handle;
 
-  if (handle != &writer)
-    return true;
-  pthread_mutex_lock (&writers_lock);
-  r = !can_write;
-  pthread_mutex_unlock (&writers_lock);
-  return r;
-}
-
-/* For the description of the export: why a client that may write cannot. */
-static void
-describe_read_only (const void *handle, char *text, size_t size)
-{
-  text[0] = '\0';
-  if (handle != &writer)
-    return;
-  pthread_mutex_lock (&writers_lock);
-  if (!can_write)
-    snprintf (text, size, "; %s", why_read_only);
-  pthread_mutex_unlock (&writers_lock);
+  return connection->image;
 }
 
 static const char *
 plugin_export_description (void *handle)
 {
   struct vmdk_description d;
-  char grains[64] = "", links[64] = "", read_only[sizeof why_read_only + 2];
+  char grains[64] = "", links[64] = "";
+  char why[sizeof ((struct vmdk_error *) 0)->message];
 
-  vmdk_describe (image, &d);
+  vmdk_describe (image_of (handle), &d);
   if (d.grain_size != 0)
     snprintf (grains, sizeof grains, ", grains of %" PRIu64 " bytes",
               d.grain_size);
@@ -210,16 +108,16 @@ plugin_export_description (void *handle)
     snprintf (links, sizeof links, ", %zu links", d.nr_links);
   else if (d.has_unopened_parent)
     snprintf (links, sizeof links, ", without its parent");
-  describe_read_only (handle, read_only, sizeof read_only);
-  return nbdkit_printf_intern ("VMDK %s, %zu extent%s%s%s%s", d.create_type,
+  exports_can_write (handle, why, sizeof why);
+  return nbdkit_printf_intern ("VMDK %s, %zu extent%s%s%s%s%s", d.create_type,
                                d.nr_extents, d.nr_extents == 1 ? "" : "s",
-                               grains, links, read_only);
+                               grains, links, *why ? "; " : "", why);
 }
 
 static int64_t
 plugin_get_size (void *handle)
 {
-  return (int64_t) vmdk_size (image);
+  return (int64_t) vmdk_size (image_of (handle));
 }
 
 /* Any request is served; whole grains in one are served best, unless
@@ -231,6 +129,7 @@ static int
 plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
                    uint32_t *maximum)
 {
+  struct vmdk_image *image = image_of (handle);
   struct vmdk_description d;
 
   vmdk_describe (image, &d);
@@ -253,7 +152,9 @@ plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
 static int
 plugin_can_write (void *handle)
 {
-  return !is_read_only (handle);
+  char why[sizeof ((struct vmdk_error *) 0)->message];
+
+  return exports_can_write (handle, why, sizeof why);
 }
 
 static int
@@ -289,7 +190,7 @@ plugin_pread (void *handle, void *buf, uint32_t count, uint64_t offset,
 {
   struct vmdk_error error;
 
-  if (vmdk_pread (image, buf, count, offset, &error) == -1)
+  if (vmdk_pread (image_of (handle), buf, count, offset, &error) == -1)
     return adapt_error (&error);
   return 0;
 }
@@ -308,8 +209,8 @@ plugin_pwrite (void *handle, const void *buf, uint32_t count,
 {
   struct vmdk_error error;
 
-  if (vmdk_pwrite (image, buf, count, offset, core_flags (flags),
-                   &error) == -1)
+  if (vmdk_pwrite (image_of (handle), buf, count, offset,
+                   core_flags (flags), &error) == -1)
     return adapt_error (&error);
   return 0;
 }
@@ -319,7 +220,8 @@ plugin_zero (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
   struct vmdk_error error;
 
-  if (vmdk_zero (image, count, offset, core_flags (flags), &error) == 0)
+  if (vmdk_zero (image_of (handle), count, offset, core_flags (flags),
+                 &error) == 0)
     return 0;
   if (flags & NBDKIT_FLAG_FAST_ZERO &&
       error.kind == VMDK_ERROR_UNSUPPORTED) {
@@ -334,7 +236,8 @@ plugin_trim (void *handle, uint32_t count, uint64_t offset, uint32_t flags)
 {
   struct vmdk_error error;
 
-  if (vmdk_trim (image, count, offset, core_flags (flags), &error) == -1)
+  if (vmdk_trim (image_of (handle), count, offset, core_flags (flags),
+                 &error) == -1)
     return adapt_error (&error);
   return 0;
 }
@@ -344,7 +247,7 @@ plugin_flush (void *handle, uint32_t flags)
 {
   struct vmdk_error error;
 
-  if (vmdk_flush (image, &error) == -1)
+  if (vmdk_flush (image_of (handle), &error) == -1)
     return adapt_error (&error);
   return 0;
 }
@@ -353,7 +256,7 @@ static int
 plugin_extents (void *handle, uint32_t count, uint64_t offset,
                 uint32_t flags, struct nbdkit_extents *extents)
 {
-  return adapt_extents (image, count, offset,
+  return adapt_extents (image_of (handle), count, offset,
                         flags & NBDKIT_FLAG_REQ_ONE, extents);
 }
 
@@ -363,7 +266,7 @@ plugin_cache (void *handle, uint32_t count, uint64_t offset,
 {
   struct vmdk_error error;
 
-  if (vmdk_prefetch (image, count, offset, &error) == -1)
+  if (vmdk_prefetch (image_of (handle), count, offset, &error) == -1)
     return adapt_error (&error);
   return 0;
 }
@@ -380,6 +283,8 @@ static struct nbdkit_plugin plugin = {
   .config_help        = PARAMS_HELP,
   .magic_config_key   = "file",
   .get_ready          = plugin_get_ready,
+  .list_exports       = exports_list,
+  .default_export     = exports_default,
   .open               = plugin_open,
   .close              = plugin_close,
   .export_description = plugin_export_description,
