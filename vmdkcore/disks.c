@@ -124,6 +124,7 @@ vmdk_disks_in_folder (const char *path, const struct vmdk_options *options,
   if (path_policy_init (&disks->policy, options->allow_dirs,
                         options->nr_allow_dirs, error) == -1)
     goto out;
+  disks->policy.unlocked = true;
   disks->dir = open (path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (disks->dir == -1) {
     error_sys (error, errno, "open: %s", path);

@@ -189,7 +189,8 @@ reopen (const struct path_policy *policy, int fd, const char *display,
   /* Who is about to write it must not do so between what is read of it now
    * and what is read later.
    */
-  if (lock_fd (r, name, IO_UNLOCKED, IO_LOCK_READ, error) == -1) {
+  if (!policy->unlocked &&
+      lock_fd (r, name, IO_UNLOCKED, IO_LOCK_READ, error) == -1) {
     close (r);
     return NULL;
   }

@@ -25,6 +25,7 @@ struct path_policy {
   const struct io_hook *hook;   /* NULL if there is none */
   bool write;                   /* open for writing too, if permitted */
   bool unbuffered;              /* past the page cache */
+  bool unlocked;                /* only to have a look: lock nothing */
   bool avoid_openat2;           /* as on a kernel without it: for tests */
 };
 
@@ -39,7 +40,8 @@ extern void path_policy_destroy (struct path_policy *policy);
  */
 
 /* Both of the following lock the file for reading, before they look at its
- * size, and fail with EBUSY if another program writes it.
+ * size, and fail with EBUSY if another program writes it; unless the policy
+ * is not to.
  */
 
 /* Open the file that the user named: anything readable that has a

@@ -116,8 +116,8 @@ can_be_told (const char *name)
   return true;
 }
 
-/* Take down a regular file of the folder.  It is not opened: who opens a FIFO
- * might wait for ever.
+/* Take down a regular file of the folder that has something in it.  It is not
+ * opened: who opens a FIFO might wait for ever.
  */
 static int
 add_entry (struct survey *s, const char *name)
@@ -126,7 +126,8 @@ add_entry (struct survey *s, const char *name)
   struct stat statbuf;
 
   if (!can_be_told (name) ||
-      fstatat (s->dir, name, &statbuf, 0) == -1 || !S_ISREG (statbuf.st_mode))
+      fstatat (s->dir, name, &statbuf, 0) == -1 ||
+      !S_ISREG (statbuf.st_mode) || statbuf.st_size == 0)
     return 0;
   entries = grow (s->entries, s->nr_entries, &s->max_entries,
                   sizeof *entries);
@@ -402,7 +403,7 @@ look_at_file (const struct look *l)
   uint8_t magic[8];
   const size_t len = (size_t) min_u64 (sizeof magic, l->io->size);
 
-  if (len == 0 || io_pread (l->io, magic, len, 0, &ignored) == -1)
+  if (io_pread (l->io, magic, len, 0, &ignored) == -1)
     return 0;
   switch (header_probe (magic, len)) {
   case FILE_HOSTED:

@@ -30,7 +30,7 @@ struct survey_options {
 };
 
 /* Look at the files in the folder 'dir', an O_PATH descriptor; 'name' is for
- * messages.  *list gets their names, sorted, and is to be freed with
+ * messages.  A policy that locks nothing does not disturb those who use them.  *list gets their names, sorted, and is to be freed with
  * name_list_free.  Files that cannot be opened are passed over.
  */
 extern int survey_folder (int dir, const char *name,
