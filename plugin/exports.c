@@ -158,7 +158,7 @@ exports_ready (void)
   struct vmdk_options options;
   struct vmdk_error error;
 
-  if (!params.dir)
+  if (!params_has_many ())
     return open_file ();
   memory = vmdk_memory_new (params.cache_size);
   if (!memory) {
@@ -166,7 +166,9 @@ exports_ready (void)
     return -1;
   }
   options = open_options (false);
-  disks = vmdk_disks_in_folder (params.dir, &options, &error);
+  disks = params.dir ?
+    vmdk_disks_in_folder (params.dir, &options, &error) :
+    vmdk_disks_of_machine (params.file, &options, &error);
   return disks ? 0 : adapt_error (&error);
 }
 

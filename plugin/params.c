@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -213,19 +214,33 @@ check_create (void)
   return 0;
 }
 
-/* Several disks are served: what is about one cannot be meant. */
-static int
-check_dir (void)
+bool
+params_has_many (void)
 {
-  if (!params.dir) {
-    if (!params.export)
-      return 0;
-    nbdkit_error ("export= needs dir=: file= names the only disk");
+  const size_t len = params.file ? strlen (params.file) : 0;
+
+  return params.dir ||
+    (len > 4 && strcasecmp (params.file + len - 4, ".vmx") == 0);
+}
+
+/* If several disks are served, what is about one cannot be meant. */
+static int
+check_many (void)
+{
+  if (params.dir && params.file) {
+    nbdkit_error ("dir= and file= contradict each other");
     return -1;
   }
-  if (params.file || params.create || params.parent) {
-    nbdkit_error ("dir= and %s contradict each other",
-                  params.file ? "file=" :
+  if (!params_has_many ()) {
+    if (!params.export)
+      return 0;
+    nbdkit_error ("export= needs dir= or file=X.vmx: file= names the only "
+                  "disk");
+    return -1;
+  }
+  if (params.create || params.parent) {
+    nbdkit_error ("%s and %s contradict each other",
+                  params.dir ? "dir=" : "file=X.vmx",
                   params.create ? "create=true" : "parent=");
     return -1;
   }
@@ -240,7 +255,7 @@ params_complete (void)
                   "[file=]DISK.vmdk, or a folder of disks: dir=DIR");
     return -1;
   }
-  if (check_dir () == -1)
+  if (check_many () == -1)
     return -1;
   if (params.parent && params.single_link) {
     nbdkit_error ("parent= and single-link=true contradict each other");

@@ -37,7 +37,8 @@ extern struct params params;
 
 /* The lines of --help. */
 #define PARAMS_HELP \
-  "[file=]<PATH>      The disk: a VMDK descriptor or a sparse VMDK file.\n" \
+  "[file=]<PATH>      The disk: a VMDK descriptor or a sparse VMDK file; or" \
+  " X.vmx.\n" \
   "allow-dir=<DIR>    Also allow extents and parents in this folder (may be" \
   " repeated).\n" \
   "cache-size=<SIZE>  Memory for tables and inflated grains (default" \
@@ -52,7 +53,7 @@ extern struct params params;
   "create-type=<TYPE>          Its type (default monolithic-sparse).\n" \
   "dir=<DIR>          Serve the disks in this folder by export name, instead" \
   " of file=.\n" \
-  "export=<PATTERN>   With dir=: only disks whose names match.\n" \
+  "export=<PATTERN>   With dir= or X.vmx: only disks whose names match.\n" \
   "ignore-cid=true    Accept a parent that was changed after the" \
   " snapshot.\n" \
   "parent=<PATH>      The parent of the disk, instead of what it names.\n" \
@@ -63,6 +64,9 @@ extern struct params params;
 /* The .config and .config_complete callbacks. */
 extern int params_set (const char *key, const char *value);
 extern int params_complete (void);
+
+/* Are several disks served, by name? */
+extern bool params_has_many (void);
 
 /* Free everything; nothing need be set. */
 extern void params_free (void);

@@ -53,6 +53,8 @@ done
 
 # What they were to do, they did.
 cmp disk.img "$TMP/disk.raw"
+cmp chosen.img "$TMP/disk.raw"
+grep -h '^export="disk.vmdk":$' "$TMP"/example*.out
 qemu-img compare disk.qcow2 "$TMP/disk.raw"
 qemu-img info --output=json new.vmdk | jq -e '."virtual-size" == 21474836480'
 qemu-img compare new.vmdk "$TMP/disk.raw"

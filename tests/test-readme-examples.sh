@@ -49,3 +49,4 @@ grep -h 'Hello from a file in a VMDK' "$TMP"/example*.out
 cmp disk.raw "$TMP/disk.raw"
 qemu-img compare disk.qcow2 "$TMP/disk.raw"
 grep -h 'hole,zero' "$TMP"/example*.out
+grep -h '^export="disk.vmdk":$' "$TMP"/example*.out

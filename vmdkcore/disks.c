@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 
 #include "image.h"
 #include "survey.h"
+#include "vmx.h"
 
 /* A file system notes when a folder was changed, but more than one change may
  * have the same time.  After so many seconds there will be none any more.
@@ -25,14 +27,16 @@
 #define SETTLED_SECONDS 3
 
 struct vmdk_disks {
-  char *name;                   /* of the folder, for messages */
+  char *name;                   /* of the folder, for messages; NULL if the
+                                   disks are those of a virtual machine */
   int dir;                      /* an O_PATH descriptor */
   struct path_policy policy;
   struct logger logger;
   bool single_link, ignore_cid;
 
-  /* What there was when the folder was last looked at.  It counts as long as
-   * the folder has not been changed.
+  /* The disks, by the configuration of the machine; or what there was when the
+   * folder was last looked at, which counts as long as the folder has not been
+   * changed.
    */
   pthread_mutex_t lock;
   struct name_list list;
@@ -40,7 +44,7 @@ struct vmdk_disks {
   struct timespec modified, changed;
 };
 
-/* Look at the folder again.  Locked. */
+/* Look at the folder again, if it is one.  Locked. */
 static int
 update (struct vmdk_disks *disks, struct vmdk_error *error)
 {
@@ -53,6 +57,8 @@ update (struct vmdk_disks *disks, struct vmdk_error *error)
   struct timespec now;
   struct stat statbuf;
 
+  if (!disks->name)
+    return 0;
   name_list_free (&disks->list);
   disks->is_settled = false;
   clock_gettime (CLOCK_REALTIME, &now);
@@ -86,24 +92,11 @@ is_up_to_date (const struct vmdk_disks *disks)
     same_time (&statbuf.st_ctim, &disks->changed);
 }
 
-static bool
-is_listed (const struct vmdk_disks *disks, const char *name)
-{
-  size_t i;
-
-  for (i = 0; i < disks->list.nr; ++i)
-    if (strcmp (disks->list.names[i], name) == 0)
-      return true;
-  return false;
-}
-
-struct vmdk_disks *
-vmdk_disks_in_folder (const char *path, const struct vmdk_options *options,
-                      struct vmdk_error *error)
+/* All but where the disks are. */
+static struct vmdk_disks *
+new_disks (const struct vmdk_options *options, struct vmdk_error *error)
 {
   struct vmdk_disks *disks = calloc (1, sizeof *disks);
-  const char *slash;
-  int r = -1;
 
   if (!disks) {
     error_nomem (error);
@@ -115,29 +108,82 @@ vmdk_disks_in_folder (const char *path, const struct vmdk_options *options,
   disks->single_link = options->single_link;
   disks->ignore_cid = options->ignore_cid;
   pthread_mutex_init (&disks->lock, NULL);
-  slash = strrchr (path, '/');
-  disks->name = strdup (slash && slash[1] ? slash + 1 : path);
-  if (!disks->name) {
-    error_nomem (error);
-    goto out;
-  }
   if (path_policy_init (&disks->policy, options->allow_dirs,
-                        options->nr_allow_dirs, error) == -1)
-    goto out;
-  disks->policy.unlocked = true;
-  disks->dir = open (path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (disks->dir == -1) {
-    error_sys (error, errno, "open: %s", path);
-    goto out;
-  }
-  r = update (disks, error);
-
- out:
-  if (r == -1) {
+                        options->nr_allow_dirs, error) == -1) {
     vmdk_disks_close (disks);
     return NULL;
   }
+  disks->policy.unlocked = true;
   return disks;
+}
+
+static int
+open_folder (struct vmdk_disks *disks, const char *path,
+             struct vmdk_error *error)
+{
+  const char *slash = strrchr (path, '/');
+
+  disks->name = strdup (slash && slash[1] ? slash + 1 : path);
+  if (!disks->name)
+    return error_nomem (error);
+  disks->dir = open (path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (disks->dir == -1)
+    return error_sys (error, errno, "open: %s", path);
+  return update (disks, error);
+}
+
+struct vmdk_disks *
+vmdk_disks_in_folder (const char *path, const struct vmdk_options *options,
+                      struct vmdk_error *error)
+{
+  struct vmdk_disks *disks = new_disks (options, error);
+
+  if (!disks || open_folder (disks, path, error) == 0)
+    return disks;
+  vmdk_disks_close (disks);
+  return NULL;
+}
+
+static int
+read_machine (struct vmdk_disks *disks, struct io *io,
+              struct vmdk_error *error)
+{
+  char *text;
+  int r;
+
+  if (io->size > VMX_MAX_SIZE)
+    return error_set (error, VMDK_ERROR_UNSUPPORTED, EFBIG,
+                      "%s: a configuration of %" PRIu64 " bytes is too large "
+                      "(at most %d)", io->name, io->size, VMX_MAX_SIZE);
+  text = malloc ((size_t) io->size + 1);
+  if (!text)
+    return error_nomem (error);
+  r = io_pread (io, text, (size_t) io->size, 0, error);
+  if (r == 0)
+    r = vmx_parse (text, (size_t) io->size, io->name, &disks->logger,
+                   &disks->list, error);
+  free (text);
+  return r;
+}
+
+struct vmdk_disks *
+vmdk_disks_of_machine (const char *path, const struct vmdk_options *options,
+                       struct vmdk_error *error)
+{
+  struct vmdk_disks *disks = new_disks (options, error);
+  struct io *io;
+  int r = -1;
+
+  if (!disks)
+    return NULL;
+  io = path_open_user (&disks->policy, path, &disks->dir, error);
+  if (io)
+    r = read_machine (disks, io, error);
+  io_unref (io);
+  if (r == 0)
+    return disks;
+  vmdk_disks_close (disks);
+  return NULL;
 }
 
 int
@@ -164,10 +210,10 @@ vmdk_disks_open (struct vmdk_disks *disks, const char *name,
   int r = 0;
 
   pthread_mutex_lock (&disks->lock);
-  found = is_up_to_date (disks) && is_listed (disks, name);
+  found = is_up_to_date (disks) && name_list_has (&disks->list, name);
   if (!found) {
     r = update (disks, error);
-    found = r == 0 && is_listed (disks, name);
+    found = r == 0 && name_list_has (&disks->list, name);
   }
   pthread_mutex_unlock (&disks->lock);
   if (r == -1)

@@ -15,7 +15,6 @@
 
 #include "bytes.h"
 #include "chain.h"
-#include "charset.h"
 #include "survey.h"
 
 /* So much of a file tells whether it is a descriptor. */
@@ -102,20 +101,6 @@ grow (void *array, size_t nr, size_t *max, size_t size)
   return r;
 }
 
-/* A client gets to see the name, and sends it back. */
-static bool
-can_be_told (const char *name)
-{
-  const char *p;
-
-  if (name[0] == '.' || !charset_is_utf8 (name, strlen (name)))
-    return false;
-  for (p = name; *p; ++p)
-    if ((unsigned char) *p < ' ' || *p == '\177')
-      return false;
-  return true;
-}
-
 /* Take down a regular file of the folder that has something in it.  It is not
  * opened: who opens a FIFO might wait for ever.
  */
@@ -125,7 +110,7 @@ add_entry (struct survey *s, const char *name)
   struct entry *entries;
   struct stat statbuf;
 
-  if (!can_be_told (name) ||
+  if (name[0] == '.' || !name_can_be_told (name) ||
       fstatat (s->dir, name, &statbuf, 0) == -1 ||
       !S_ISREG (statbuf.st_mode) || statbuf.st_size == 0)
     return 0;
@@ -465,12 +450,10 @@ list_disks (const struct survey *s, struct name_list *list)
 {
   size_t i;
 
-  list->names = calloc (s->nr_entries + 1, sizeof *list->names);
-  if (!list->names)
-    return error_nomem (s->error);
   for (i = 0; i < s->nr_entries; ++i)
     if (s->entries[i].is_disk && !s->entries[i].is_behind) {
-      list->names[list->nr++] = s->entries[i].name;
+      if (name_list_add (list, s->entries[i].name) == -1)
+        return error_nomem (s->error);
       s->entries[i].name = NULL;
     }
   return 0;
@@ -504,6 +487,8 @@ survey_folder (int dir, const char *name,
   if (r == 0) {
     mark_parents (&s);
     r = list_disks (&s, list);
+    if (r == -1)
+      name_list_free (list);
   }
 
  out:
@@ -517,13 +502,4 @@ survey_folder (int dir, const char *name,
   free (s.by_id);
   free (s.parents);
   return r;
-}
-
-void
-name_list_free (struct name_list *list)
-{
-  while (list->nr > 0)
-    free (list->names[--list->nr]);
-  free (list->names);
-  list->names = NULL;
 }

@@ -8,6 +8,7 @@
 #ifndef VMDK_SURVEY_H
 #define VMDK_SURVEY_H
 
+#include "names.h"
 #include "path.h"
 
 /* The most files of a folder that are looked at, the most files of other
@@ -16,11 +17,6 @@
 #define SURVEY_MAX_FILES 65536
 #define SURVEY_MAX_ELSEWHERE 65536
 #define SURVEY_MAX_TEXT (UINT64_C (256) << 20)
-
-struct name_list {
-  char **names;
-  size_t nr;
-};
 
 struct survey_options {
   const struct path_policy *policy;
@@ -36,8 +32,5 @@ struct survey_options {
 extern int survey_folder (int dir, const char *name,
                           const struct survey_options *options,
                           struct name_list *list, struct vmdk_error *error);
-
-/* Frees and empties the list, which may be all zeroes. */
-extern void name_list_free (struct name_list *list);
 
 #endif /* VMDK_SURVEY_H */

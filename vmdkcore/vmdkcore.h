@@ -128,7 +128,9 @@ extern struct vmdk_image *vmdk_open (const char *path,
                                      const struct vmdk_options *options,
                                      struct vmdk_error *error);
 
-/* Disks that are opened by name: those in a folder. */
+/* Disks that are opened by name: those in a folder, or of a virtual
+ * machine.
+ */
 struct vmdk_disks;
 
 /* The disks in the folder 'path', at any time: those that a user would name.
@@ -142,14 +144,23 @@ extern struct vmdk_disks *
 vmdk_disks_in_folder (const char *path, const struct vmdk_options *options,
                       struct vmdk_error *error);
 
+/* The disks that the configuration of a virtual machine, the file 'path', has:
+ * by the names that it gives, in its order (SCSI, SATA, NVMe, IDE; controller;
+ * unit).  They need not exist.  The configuration is read once, and has at
+ * least one disk.  Of 'options', allow_dirs and log count here.
+ */
+extern struct vmdk_disks *
+vmdk_disks_of_machine (const char *path, const struct vmdk_options *options,
+                       struct vmdk_error *error);
+
 /* Called with the name of a disk.  Returns 0 to go on, -1 to stop with a
  * failure that only the caller of vmdk_disks_list knows.
  */
 typedef int vmdk_disks_callback (void *opaque, const char *name);
 
-/* Report the names, sorted.  The start of every file in the folder is looked
- * at, and the whole descriptor where that has one; fails if that would be too
- * much.  The callback must not use 'disks'.  Returns -1 with *error set, or
+/* Report the names; those in a folder are sorted.  The start of every file in
+ * the folder is looked at, and the whole descriptor where that has one; fails
+ * if that would be too much.  The callback must not use 'disks'.  Returns -1 with *error set, or
  * without if the callback failed.  Any thread.
  */
 extern int vmdk_disks_list (struct vmdk_disks *disks,

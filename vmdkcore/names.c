@@ -1,0 +1,63 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "charset.h"
+#include "names.h"
+
+bool
+name_can_be_told (const char *name)
+{
+  const unsigned char *p;
+  const size_t len = strlen (name);
+
+  if (len == 0 || len > NAME_MAX_LENGTH || !charset_is_utf8 (name, len))
+    return false;
+  /* U+0080 to U+009F are control characters too. */
+  for (p = (const unsigned char *) name; *p; ++p)
+    if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
+      return false;
+  return true;
+}
+
+int
+name_list_add (struct name_list *list, char *name)
+{
+  if (list->nr == list->max) {
+    const size_t max = list->max == 0 ? 16 : 2 * list->max;
+    char **names = reallocarray (list->names, max, sizeof *names);
+
+    if (!names)
+      return -1;
+    list->names = names;
+    list->max = max;
+  }
+  list->names[list->nr++] = name;
+  return 0;
+}
+
+bool
+name_list_has (const struct name_list *list, const char *name)
+{
+  size_t i;
+
+  for (i = 0; i < list->nr; ++i)
+    if (strcmp (list->names[i], name) == 0)
+      return true;
+  return false;
+}
+
+void
+name_list_free (struct name_list *list)
+{
+  while (list->nr > 0)
+    free (list->names[--list->nr]);
+  free (list->names);
+  *list = (struct name_list) { 0 };
+}

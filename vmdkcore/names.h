@@ -1,0 +1,37 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* Names of disks that clients get to see. */
+
+#ifndef VMDK_NAMES_H
+#define VMDK_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The longest name that NBD can carry, in bytes. */
+#define NAME_MAX_LENGTH 4096
+
+struct name_list {
+  char **names;
+  size_t nr, max;
+};
+
+/* Can a client be told this name, and send it back?  It must be UTF-8, not
+ * empty, not too long, and without control characters.
+ */
+extern bool name_can_be_told (const char *name);
+
+/* Put a name at the end; it is taken over.  Returns -1 if memory is short, and
+ * then it is still the caller's.
+ */
+extern int name_list_add (struct name_list *list, char *name);
+
+extern bool name_list_has (const struct name_list *list, const char *name);
+
+/* Frees and empties the list, which may be all zeroes. */
+extern void name_list_free (struct name_list *list);
+
+#endif /* VMDK_NAMES_H */
