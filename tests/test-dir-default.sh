@@ -16,6 +16,7 @@
 "$PYTHON" - <<'END'
 import os
 import subprocess
+import time
 from exports import Exports, load
 
 folder, raws = os.environ["DIR"], os.environ["RAWS"]
@@ -59,6 +60,27 @@ check("", one)
 h.shutdown()
 server.wait_until_open(folder, [])
 server.refuses("two.vmdk", "there is no disk")
+
+# So it is if the folder has not been changed for a while.
+time.sleep(4)
+assert server.names() == ["one.vmdk"]
+check("one.vmdk", one)
+two = make("two.vmdk", "--seed=4")
+check("two.vmdk", two)
+server.refuses("")
+os.unlink(folder + "/two.vmdk")
+server.refuses("two.vmdk", "there is no disk")
+# A file that is there becomes a disk.
+with open(folder + "/late.vmdk", "wb"):
+    pass
+time.sleep(4)
+check("", one)
+content = load(folder + "/one.vmdk")
+with open(folder + "/late.vmdk", "r+b") as f:
+    f.write(content)
+check("late.vmdk", one)
+server.refuses("")
+os.unlink(folder + "/late.vmdk")
 
 # A snapshot takes the place of its parent.
 snapshot = make("snapshot.vmdk", "--seed=3", f"--parent={folder}/one.vmdk",
