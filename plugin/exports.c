@@ -197,9 +197,10 @@ struct listing {
 };
 
 static int
-list_one (void *opaque, const char *name)
+list_one (void *opaque, const char *name, const char *type)
 {
   struct listing *listing = opaque;
+  char text[128] = "VMDK";
 
   if (!is_exported (name))
     return 0;
@@ -208,7 +209,9 @@ list_one (void *opaque, const char *name)
                   "listed; export=PATTERN would select some", MAX_LISTED);
     return -1;
   }
-  return nbdkit_add_export (listing->exports, name, NULL);
+  if (type)
+    snprintf (text, sizeof text, "VMDK %s", type);
+  return nbdkit_add_export (listing->exports, name, text);
 }
 
 /* Report a failure of the core to list disks, unless the callback did. */
@@ -238,7 +241,7 @@ struct single {
 };
 
 static int
-count_one (void *opaque, const char *name)
+count_one (void *opaque, const char *name, const char *type)
 {
   struct single *single = opaque;
 

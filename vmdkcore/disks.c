@@ -196,7 +196,8 @@ vmdk_disks_list (struct vmdk_disks *disks, vmdk_disks_callback *callback,
   pthread_mutex_lock (&disks->lock);
   r = update (disks, error);
   for (i = 0; i < disks->list.nr && r == 0; ++i)
-    r = callback (opaque, disks->list.names[i]);
+    r = callback (opaque, disks->list.disks[i].name,
+                  disks->list.disks[i].type);
   pthread_mutex_unlock (&disks->lock);
   return r;
 }

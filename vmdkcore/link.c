@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "names.h"
 #include "opening.h"
 
 /* Read at most 'max' bytes from the start of a file. */
@@ -62,11 +63,7 @@ allocate_extents (struct opening *o, size_t nr)
 static int
 set_create_type (struct opening *o, const char *create_type)
 {
-  const size_t len = strlen (create_type);
-
-  if (len == 0 || len > 64 ||
-      strspn (create_type, "abcdefghijklmnopqrstuvwxyz"
-              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_.") != len)
+  if (!type_can_be_told (create_type))
     create_type = "of unknown type";
   o->link->create_type = strdup (create_type);
   return o->link->create_type ? 0 : error_nomem (o->error);

@@ -26,19 +26,29 @@ name_can_be_told (const char *name)
   return true;
 }
 
+bool
+type_can_be_told (const char *type)
+{
+  const size_t len = strlen (type);
+
+  return len > 0 && len <= 64 &&
+    strspn (type, "abcdefghijklmnopqrstuvwxyz"
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_.") == len;
+}
+
 int
-name_list_add (struct name_list *list, char *name)
+name_list_add (struct name_list *list, char *name, char *type)
 {
   if (list->nr == list->max) {
     const size_t max = list->max == 0 ? 16 : 2 * list->max;
-    char **names = reallocarray (list->names, max, sizeof *names);
+    struct listed *disks = reallocarray (list->disks, max, sizeof *disks);
 
-    if (!names)
+    if (!disks)
       return -1;
-    list->names = names;
+    list->disks = disks;
     list->max = max;
   }
-  list->names[list->nr++] = name;
+  list->disks[list->nr++] = (struct listed) { name, type };
   return 0;
 }
 
@@ -48,7 +58,7 @@ name_list_has (const struct name_list *list, const char *name)
   size_t i;
 
   for (i = 0; i < list->nr; ++i)
-    if (strcmp (list->names[i], name) == 0)
+    if (strcmp (list->disks[i].name, name) == 0)
       return true;
   return false;
 }
@@ -56,8 +66,10 @@ name_list_has (const struct name_list *list, const char *name)
 void
 name_list_free (struct name_list *list)
 {
-  while (list->nr > 0)
-    free (list->names[--list->nr]);
-  free (list->names);
+  while (list->nr > 0) {
+    free (list->disks[--list->nr].name);
+    free (list->disks[list->nr].type);
+  }
+  free (list->disks);
   *list = (struct name_list) { 0 };
 }

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* Names of disks that clients get to see. */
+/* Names and types of disks that clients get to see. */
 
 #ifndef VMDK_NAMES_H
 #define VMDK_NAMES_H
@@ -14,8 +14,13 @@
 /* The longest name that NBD can carry, in bytes. */
 #define NAME_MAX_LENGTH 4096
 
+struct listed {
+  char *name;
+  char *type;                   /* NULL if it is not known */
+};
+
 struct name_list {
-  char **names;
+  struct listed *disks;
   size_t nr, max;
 };
 
@@ -24,10 +29,13 @@ struct name_list {
  */
 extern bool name_can_be_told (const char *name);
 
-/* Put a name at the end; it is taken over.  Returns -1 if memory is short, and
- * then it is still the caller's.
+/* Can a client be told this createType?  It must be a word or a few. */
+extern bool type_can_be_told (const char *type);
+
+/* Put a disk at the end; its strings are taken over.  Returns -1 if memory is
+ * short, and then they are still the caller's.
  */
-extern int name_list_add (struct name_list *list, char *name);
+extern int name_list_add (struct name_list *list, char *name, char *type);
 
 extern bool name_list_has (const struct name_list *list, const char *name);
 

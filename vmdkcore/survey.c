@@ -29,6 +29,7 @@ struct entry {
   char *name;
   struct identity id;
   bool is_disk;
+  char *type;                   /* createType, if it can be told */
   bool is_behind;               /* another disk */
   bool has_cid;
   uint32_t cid;
@@ -292,6 +293,10 @@ take_text (const struct look *l, const char *text, size_t len,
 
   if (descriptor_parse (text, len, l->io->name, &silent, &d, &ignored) == -1)
     return 0;
+  if (d.create_type && type_can_be_told (d.create_type)) {
+    l->entry->type = d.create_type;
+    d.create_type = NULL;
+  }
   l->entry->has_cid = d.has_cid;
   l->entry->cid = p.cid = d.cid;
   for (i = 0; has_lines && i < d.nr_extents && r == 0; ++i)
@@ -452,9 +457,9 @@ list_disks (const struct survey *s, struct name_list *list)
 
   for (i = 0; i < s->nr_entries; ++i)
     if (s->entries[i].is_disk && !s->entries[i].is_behind) {
-      if (name_list_add (list, s->entries[i].name) == -1)
+      if (name_list_add (list, s->entries[i].name, s->entries[i].type) == -1)
         return error_nomem (s->error);
-      s->entries[i].name = NULL;
+      s->entries[i].name = s->entries[i].type = NULL;
     }
   return 0;
 }
@@ -496,8 +501,10 @@ survey_folder (int dir, const char *name,
     closedir (stream);
   else if (fd != -1)
     close (fd);
-  for (i = 0; i < s.nr_entries; ++i)
+  for (i = 0; i < s.nr_entries; ++i) {
     free (s.entries[i].name);
+    free (s.entries[i].type);
+  }
   free (s.entries);
   free (s.by_id);
   free (s.parents);

@@ -26,8 +26,9 @@ struct survey_options {
 };
 
 /* Look at the files in the folder 'dir', an O_PATH descriptor; 'name' is for
- * messages.  A policy that locks nothing does not disturb those who use them.  *list gets their names, sorted, and is to be freed with
- * name_list_free.  Files that cannot be opened are passed over.
+ * messages.  A policy that locks nothing does not disturb those who use them.
+ * *list gets the disks, sorted by name, and is to be freed with name_list_free.
+ * Files that cannot be opened are passed over.
  */
 extern int survey_folder (int dir, const char *name,
                           const struct survey_options *options,

@@ -153,10 +153,12 @@ extern struct vmdk_disks *
 vmdk_disks_of_machine (const char *path, const struct vmdk_options *options,
                        struct vmdk_error *error);
 
-/* Called with the name of a disk.  Returns 0 to go on, -1 to stop with a
- * failure that only the caller of vmdk_disks_list knows.
+/* Called with the name of a disk, and its createType, or NULL where that is
+ * not known or must not be shown to people.  Returns 0 to go on, -1 to stop
+ * with a failure that only the caller of vmdk_disks_list knows.
  */
-typedef int vmdk_disks_callback (void *opaque, const char *name);
+typedef int vmdk_disks_callback (void *opaque, const char *name,
+                                 const char *type);
 
 /* Report the names; those in a folder are sorted.  The start of every file in
  * the folder is looked at, and the whole descriptor where that has one; fails

@@ -252,7 +252,7 @@ list_device (const struct vmx *vmx, const struct device *d,
     why = "the same file again";
   else
     why = NULL;
-  if (!why && name_list_add (list, name) == 0)
+  if (!why && name_list_add (list, name, NULL) == 0)
     return 0;
   if (why)
     logger_note (vmx->logger, "%s: %s%u:%u is not served: it is %s",

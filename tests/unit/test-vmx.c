@@ -47,7 +47,7 @@ check_names (const char *text, const char *wanted, const char *file, int line)
     _fail (file, line);
   }
   for (i = 0; i < p.list.nr; ++i) {
-    strcat (names, p.list.names[i]);
+    strcat (names, p.list.disks[i].name);
     strcat (names, ";");
   }
   if (strcmp (names, wanted) != 0) {
@@ -73,7 +73,7 @@ check_refused (const char *text, enum vmdk_error_kind kind, const char *piece,
   }
   check_error (&p.error, kind, 0, piece, file, line);
   assert_int_equal (p.list.nr, 0);
-  assert_null (p.list.names);
+  assert_null (p.list.disks);
 }
 
 #define assert_refused(text, kind, piece)                       \
@@ -220,7 +220,7 @@ test_too_many (void **state)
   parse (&parsed, text, (size_t) (p - text));
   assert_int_equal (parsed.r, 0);
   assert_int_equal (parsed.list.nr, VMX_MAX_DEVICES);
-  assert_string_equal (parsed.list.names[77], "77.vmdk");
+  assert_string_equal (parsed.list.disks[77].name, "77.vmdk");
   name_list_free (&parsed.list);
 
   strcpy (p, "ide0:0.present = \"FALSE\"\n");
@@ -259,7 +259,7 @@ test_random (void **state)
     if (p.r == -1)
       assert_true (p.error.err != 0);
     for (j = 0; p.r == 0 && j < p.list.nr; ++j)
-      assert_true (name_can_be_told (p.list.names[j]));
+      assert_true (name_can_be_told (p.list.disks[j].name));
     name_list_free (&p.list);
   }
 }
