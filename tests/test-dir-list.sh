@@ -71,8 +71,8 @@ lists dir="$DIR" 'bare.vmdk copy.vmdk cowd.vmdk flat link.vmdk mono.vmdk orphan.
 lists dir="$DIR" 'bare.vmdk copy.vmdk cowd.vmdk flat link.vmdk orphan.vmdk se.vmdk snapshot2.vmdk split.vmdk stream.vmdk' \
   allow-dir=/dev
 
-# The list says what they are.
-sed -i 's/createType=.*/createType="\x1b[31m"/' "$DIR/flat"
+# The list says what they are, as far as that can be shown.
+sed -i 's/createType=.*/createType="<b>"/' "$DIR/flat"
 # shellcheck disable=SC2016
 nbdkit -r -U - vmdk dir="$DIR" export='[!o]*' --run \
   'nbdinfo --list "$uri"' >"$TMP/list"
@@ -80,7 +80,6 @@ sed -n '/^export="snapshot2.vmdk":$/,/^export/p' "$TMP/list" |
   grep 'description: VMDK vmfsSparse$'
 sed -n '/^export="link.vmdk":$/,/^export/p' "$TMP/list" |
   grep 'description: VMDK twoGbMaxExtentSparse$'
-# As far as that can be shown.
 sed -n '/^export="flat":$/,/^export/p' "$TMP/list" | grep 'description: VMDK$'
 
 for file in bare.vmdk copy.vmdk cowd.vmdk flat link.vmdk se.vmdk \
