@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -13,6 +14,14 @@
 #include <nbdkit-plugin.h>
 
 #include "adapt.h"
+
+/* Set by nbdkit before anything else is called.  They must be visible to it,
+ * and are listed under DEBUG FLAGS in the manual page.
+ */
+extern int vmdk_debug_files, vmdk_debug_flush, vmdk_debug_grains;
+NBDKIT_DLL_PUBLIC int vmdk_debug_files, vmdk_debug_flush, vmdk_debug_grains;
+
+static atomic_bool has_clients;
 
 /* The most extents that nbdkit keeps of one answer. */
 #define MAX_EXTENTS (1024 * 1024)
@@ -48,6 +57,27 @@ adapt_log (void *opaque, enum vmdk_log_level level, const char *message)
   else
     nbdkit_debug ("%s", message);
   errno = err;
+}
+
+void
+adapt_has_clients (void)
+{
+  atomic_store (&has_clients, true);
+}
+
+bool
+adapt_interrupted (void *opaque)
+{
+  /* To sleep for no time at all fails if there is a reason to wake up. */
+  return atomic_load (&has_clients) && nbdkit_nanosleep (0, 0) == -1;
+}
+
+unsigned
+adapt_trace (void)
+{
+  return (vmdk_debug_files ? VMDK_TRACE_FILES : 0) |
+    (vmdk_debug_flush ? VMDK_TRACE_FLUSH : 0) |
+    (vmdk_debug_grains ? VMDK_TRACE_GRAINS : 0);
 }
 
 static uint32_t

@@ -21,6 +21,17 @@ extern int adapt_error (const struct vmdk_error *error);
 extern void adapt_log (void *opaque, enum vmdk_log_level level,
                        const char *message);
 
+/* The interrupted callback: the server is to end, or the client whose request
+ * it is has gone.
+ */
+extern bool adapt_interrupted (void *opaque);
+
+/* From now on there are clients.  Before, signals end the server at once. */
+extern void adapt_has_clients (void);
+
+/* What -D vmdk.X=1 asks for, as struct vmdk_options has it. */
+extern unsigned adapt_trace (void);
+
 /* Answer an extents request.  Never adds anything behind the end of the
  * request, which some versions of nbdkit do not survive.
  */

@@ -68,6 +68,8 @@ open_options (bool writable)
     .unbuffered = params.unbuffered,
     .writable = writable,
     .log = adapt_log,
+    .interrupted = adapt_interrupted,
+    .trace = adapt_trace (),
   };
 }
 
@@ -287,8 +289,9 @@ open_disk (struct export *e, bool readonly)
 }
 
 /* Whether there is a -r is not known before, so that it is here that an
- * image that others use is refused.  What cannot be written for another
- * reason is served read-only.  Locked.
+ * image that others use is refused, as is who does not wait until it has been
+ * checked.  What cannot be written for another reason is served read-only.
+ * Locked.
  */
 static int
 add_writer (struct export *e)
@@ -297,7 +300,8 @@ add_writer (struct export *e)
 
   if (e->nr_writers == 0) {
     e->can_write = vmdk_begin_writing (e->image, &error) == 0;
-    if (!e->can_write && error.kind == VMDK_ERROR_BUSY)
+    if (!e->can_write && (error.kind == VMDK_ERROR_BUSY ||
+                          error.kind == VMDK_ERROR_INTERRUPTED))
       return adapt_error (&error);
     if (!e->can_write && strcmp (e->why_read_only, error.message) != 0) {
       snprintf (e->why_read_only, sizeof e->why_read_only, "%s",

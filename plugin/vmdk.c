@@ -76,6 +76,7 @@ plugin_get_ready (void)
 static void *
 plugin_open (int readonly)
 {
+  adapt_has_clients ();
   return exports_connect (readonly);
 }
 

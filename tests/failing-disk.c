@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* A disk that dies while a program uses it.  Loaded into the program (by
+/* A disk that dies while a program uses it, or becomes slow.  Loaded into the program (by
  * NBDKIT_PRELOAD, see the nbdkit script), it makes calls on chosen files fail.
  *
  * FAILING_DISK in the environment names a file with the rules, which is read
@@ -14,8 +14,9 @@
  * CALL is the name of the function below; NAME the last part of the file's
  * path; FIRST and END are the bytes, END not included, that the rule is for
  * (any, for fdatasync); ERROR is the number for errno, or 0: then a transfer
- * moves one byte at a time.  What lies before FIRST is still transferred, as
- * the kernel does it.
+ * moves one byte at a time, or negative: then the call takes so many
+ * milliseconds more.  What lies before FIRST is still transferred, as the
+ * kernel does it.
  */
 
 #include <config.h>
@@ -72,7 +73,7 @@ allowed (const char *call, int fd, uint64_t offset, size_t count)
   char rule_call[16], name[256];
   uint64_t first, end;
   size_t r = count;
-  int number, wanted = 0;
+  int number, wanted = 0, slow = 0;
 
   while (fp && wanted == 0 &&
          fscanf (fp, "%15s %255s %" SCNu64 " %" SCNu64 " %d", rule_call,
@@ -82,6 +83,8 @@ allowed (const char *call, int fd, uint64_t offset, size_t count)
       continue;
     if (number == 0)
       r = count > 1 ? 1 : count;
+    else if (number < 0)
+      slow = -number;
     else if (offset < first && first - offset < r)
       r = (size_t) (first - offset);
     else if (offset >= first)
@@ -89,6 +92,7 @@ allowed (const char *call, int fd, uint64_t offset, size_t count)
   }
   if (fp)
     fclose (fp);
+  usleep ((useconds_t) slow * 1000);
   errno = wanted ? wanted : saved;
   return wanted ? 0 : r;
 }

@@ -13,7 +13,8 @@ END = 1 << 62
 
 def fail(*rules):
     """From now on these calls fail, and no others.  A rule is (call, name of
-    the file[, first byte, end[, errno]])."""
+    the file[, first byte, end[, errno]]); errno may also be what failing-disk.c
+    has instead of one."""
     path = os.environ["FAILING_DISK"]
     with open(path + ".new", "w", encoding="utf-8") as f:
         for rule in rules:

@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -188,8 +189,12 @@ make_table (struct alloc *a, uint64_t grain, struct vmdk_error *error)
   if (io_write_zeroes (a->g->io, place * SECTOR_SIZE, both * SECTOR_SIZE,
                        error) == 0 &&
       gtable_add_table (a->g->gt, grain, place, redundant ? place + size : 0,
-                        error) == 0)
+                        error) == 0) {
+    logger_trace (a->g->logger, VMDK_TRACE_GRAINS, "%s: grain %" PRIu64
+                  ": new table at sector %" PRIu64, a->g->io->name, grain,
+                  place);
     return 0;
+  }
   places_return_end (&a->places, place);
   return -1;
 }
@@ -283,6 +288,10 @@ alloc_write (struct alloc *a, const struct below *below, const void *buf,
     goto err;
   add_claim (a, &claim);
   pthread_mutex_unlock (&a->lock);
+  logger_trace (a->g->logger, VMDK_TRACE_GRAINS, "%s: grain %" PRIu64
+                ": %" PRIu64 " written to sector %" PRIu64 "%s",
+                a->g->io->name, grain, claim.n, place,
+                origin == ORIGIN_CLEAN ? "" : ", used before");
 
   f.start = grain * grain_size;
   f.end = f.start + claim.n * grain_size;
@@ -337,8 +346,12 @@ free_grains (struct alloc *a, uint64_t grain, uint64_t n, uint64_t place,
 {
   if (freed_add (&a->places.freed, grain, n, place, error) == -1)
     return -1;
-  if (gtable_change (a->g->gt, grain, n, code, error) == 0)
+  if (gtable_change (a->g->gt, grain, n, code, error) == 0) {
+    logger_trace (a->g->logger, VMDK_TRACE_GRAINS, "%s: grain %" PRIu64
+                  ": %" PRIu64 " freed at sector %" PRIu64, a->g->io->name,
+                  grain, n, place);
     return 0;
+  }
   freed_remove (&a->places.freed, grain, n);
   return -1;
 }
@@ -491,6 +504,8 @@ alloc_write_tables (struct alloc *a, bool *wrote, struct vmdk_error *error)
   if (a->collected.nr == 0)
     return 0;
   *wrote = true;
+  logger_trace (a->g->logger, VMDK_TRACE_FLUSH, "%s: writing %zu pages of "
+                "grain tables", a->g->io->name, a->collected.nr);
   if (gtable_write (a->g->gt, &a->collected, error) == -1)
     return -1;
   if (a->kind->set_end && a->written_next != a->collected_next) {

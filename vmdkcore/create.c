@@ -414,7 +414,7 @@ make_stream (struct creation *c, const char *path,
     .path = path, .size = c->text.size, .descriptor = c->descriptor,
     .compress_level = (int) create->compress_level,
     .memory = options->cache_size,
-    .logger = { .log = options->log, .opaque = options->log_opaque },
+    .logger = logger_of (options),
     .hook = c->hook,
   };
 

@@ -103,8 +103,7 @@ new_disks (const struct vmdk_options *options, struct vmdk_error *error)
     return NULL;
   }
   disks->dir = -1;
-  disks->logger.log = options->log;
-  disks->logger.opaque = options->log_opaque;
+  disks->logger = logger_of (options);
   disks->single_link = options->single_link;
   disks->ignore_cid = options->ignore_cid;
   pthread_mutex_init (&disks->lock, NULL);

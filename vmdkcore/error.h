@@ -47,17 +47,37 @@ error_is_failure (int r)
 #define error_prefix(...) error_is_failure (error_prefix (__VA_ARGS__))
 #define error_nomem(error) error_is_failure (error_nomem (error))
 
-/* Where the log of one image goes. */
+/* Where the log of one image goes; of its options. */
 struct logger {
   void (*log) (void *opaque, enum vmdk_log_level level,
                const char *message);
+  bool (*interrupted) (void *opaque);
   void *opaque;
+  unsigned trace;
 };
+
+static inline struct logger
+logger_of (const struct vmdk_options *options)
+{
+  return (struct logger) {
+    .log = options->log,
+    .interrupted = options->interrupted,
+    .opaque = options->opaque,
+    .trace = options->trace,
+  };
+}
 
 /* Send one line to the user, made safe to print as above. */
 extern void logger_note (const struct logger *logger, const char *fmt, ...)
   __attribute__ ((format (printf, 2, 3)));
 extern void logger_warn (const struct logger *logger, const char *fmt, ...)
   __attribute__ ((format (printf, 2, 3)));
+
+/* Note what happens, if that is to be traced. */
+#define logger_trace(logger, part, ...)         \
+  do {                                          \
+    if ((logger)->trace & (part))               \
+      logger_note ((logger), __VA_ARGS__);      \
+  } while (0)
 
 #endif /* VMDK_ERROR_H */

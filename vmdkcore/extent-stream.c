@@ -93,7 +93,8 @@ make_index (struct stream *s, struct vmdk_error *error)
   struct stream_index *index;
 
   pthread_mutex_lock (&memory->lock);
-  index = stream_index_new (s->io, &s->h, memory->left, error);
+  index = stream_index_new (s->io, &s->h, memory->left, s->env->logger,
+                            error);
   s->index_memory = index ? stream_index_memory (index) : 0;
   memory->left -= s->index_memory;
   pthread_mutex_unlock (&memory->lock);
@@ -127,8 +128,8 @@ get_index (struct stream *s)
   pthread_mutex_lock (&s->index_lock);
   index = atomic_load (&s->index);
   if (!s->index_tried) {
-    s->index_tried = true;
     index = make_index (s, &error);
+    s->index_tried = index || error.kind != VMDK_ERROR_INTERRUPTED;
     if (!index)
       logger_warn (s->env->logger, "%s", error.message);
     else if (!stream_index_is_complete (index)) {

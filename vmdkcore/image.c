@@ -38,6 +38,44 @@ init_env (struct vmdk_image *image, const struct vmdk_options *options,
   return 0;
 }
 
+/* The most extents of a link that are traced. */
+#define MAX_TRACED 1000
+
+static void
+trace_link (const struct vmdk_image *image, size_t number)
+{
+  const struct link *link = image->chain.links[number];
+  size_t i;
+
+  logger_note (&image->logger, "link %zu: %s: %s, %" PRIu64 " bytes, %zu "
+               "extents, %zu files", number, link->name, link->create_type,
+               link->size, link->nr_extents, link->nr_files);
+  for (i = 0; i < link->nr_files && i < MAX_TRACED; ++i) {
+    const struct io *io = link->files[i];
+
+    logger_note (&image->logger, "link %zu: file %zu: %s, %" PRIu64
+                 " bytes, %s", number, i, io->name, io->size,
+                 io->writable ? "writable" : "read-only");
+  }
+  for (i = 0; i < link->nr_extents && i < MAX_TRACED; ++i) {
+    const struct extent *e = link->extents[i];
+
+    logger_note (&image->logger, "link %zu: extent %zu: %" PRIu64
+                 " bytes at %" PRIu64 ", grains of %" PRIu64, number, i,
+                 e->length, e->start, e->grain_size);
+  }
+}
+
+static void
+trace_files (const struct vmdk_image *image)
+{
+  size_t i;
+
+  if (image->logger.trace & VMDK_TRACE_FILES)
+    for (i = 0; i < image->chain.nr; ++i)
+      trace_link (image, i);
+}
+
 /* 'dir' as for chain_open. */
 static struct vmdk_image *
 open_chain (int dir, const char *path, const struct vmdk_options *options,
@@ -53,8 +91,7 @@ open_chain (int dir, const char *path, const struct vmdk_options *options,
   top.policy = &image->top_policy;
   parents.policy = &image->policy;
   top.env = parents.env = &image->env;
-  image->logger.log = options->log;
-  image->logger.opaque = options->log_opaque;
+  image->logger = logger_of (options);
   epochs_init (&image->epochs);
   writing_init (image);
   if (path_policy_init (&image->policy, options->allow_dirs,
@@ -69,6 +106,7 @@ open_chain (int dir, const char *path, const struct vmdk_options *options,
                   error) == -1 ||
       writing_lock_for_reading (image, error) == -1)
     goto err;
+  trace_files (image);
   return image;
 
  err:

@@ -11,6 +11,7 @@
 #define VMDK_RECOVER_TABLES_H
 
 #include "bytes.h"
+#include "progress.h"
 #include "recover.h"
 
 #define MAX_ENTRIES 65536       /* of a table */
@@ -55,6 +56,7 @@ struct user {
 
 struct check {
   const struct gtable_layout *l;
+  struct progress progress;
   struct vmdk_error *error;
   struct recover_report *report;
   struct copy copies[2];        /* the primary first */

@@ -186,6 +186,17 @@ visit_table (struct check *c, uint64_t number)
   return 0;
 }
 
+/* All tables are gone over for each window. */
+static int
+note_progress (struct check *c, uint64_t number)
+{
+  if (c->searching)
+    return 0;
+  return progress_at (&c->progress,
+                      (c->window / c->window_size * c->nr_tables + number) *
+                      c->table_bytes * c->nr_copies, c->error);
+}
+
 static int
 visit_all (struct check *c)
 {
@@ -201,7 +212,7 @@ visit_all (struct check *c)
     c->report->end = max_u64 (c->report->end, sector + directory);
   }
   for (i = 0; i < c->nr_tables; ++i)
-    if (visit_table (c, i) == -1)
+    if (visit_table (c, i) == -1 || note_progress (c, i) == -1)
       return -1;
   return 0;
 }
@@ -239,6 +250,10 @@ check_all (struct check *c)
 {
   uint64_t end = div_up (c->l->io->size, SECTOR_SIZE);
 
+  progress_begin (&c->progress, c->l->logger, c->l->io->name,
+                  "checking the grain tables",
+                  div_up (end, c->window_size) * c->nr_tables *
+                  c->table_bytes * c->nr_copies);
   c->report->end = c->l->plain_from;
   for (c->window = 0; c->window < end; c->window = c->window_end) {
     c->window_end = c->window + c->window_size;

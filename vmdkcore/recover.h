@@ -50,10 +50,11 @@ struct recover_unused {
  * when this returns 0.  'budget' (bytes) bounds the memory for finding
  * overlaps, the smaller the slower; 16 bytes for each table and a MiB come
  * on top.  'unused' is told in order of the file while it is checked, and so
- * also if this fails in the end; NULL: nobody is.  Fails with VMDK_ERROR_CORRUPT if the file must not be written,
- * with VMDK_ERROR_IO if neither copy of a table can be read, and with
- * VMDK_ERROR_UNSUPPORTED for tables that nobody makes.  The file must not be
- * changed by another thread meanwhile.
+ * also if this fails in the end; NULL: nobody is.  Fails with
+ * VMDK_ERROR_CORRUPT if the file must not be written, with VMDK_ERROR_IO if
+ * neither copy of a table can be read, with VMDK_ERROR_UNSUPPORTED for tables
+ * that nobody makes, and with VMDK_ERROR_INTERRUPTED before anything is
+ * written.  The file must not be changed by another thread meanwhile.
  */
 extern int recover_tables (const struct gtable_layout *layout,
                            bool interrupted, bool repair, uint64_t budget,

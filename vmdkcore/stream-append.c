@@ -123,7 +123,12 @@ append_packed (struct stream_writer *w, uint64_t grain, const void *packed,
       output->open_table != grain / STREAM_TABLE_GRAINS &&
       stream_writer_append_table (w, error) == -1)
     return -1;
-  return stream_output_grain (output, grain, packed, size, place, error);
+  if (stream_output_grain (output, grain, packed, size, place, error) == -1)
+    return -1;
+  logger_trace (&w->logger, VMDK_TRACE_GRAINS, "grain %" PRIu64
+                ": %zu bytes appended at sector %" PRIu32, grain, size,
+                *place);
+  return 0;
 }
 
 /* A grain at the frontier has got its place. */
@@ -269,6 +274,8 @@ hold_packed (struct stream_writer *w, struct held *h, const uint8_t *packed,
     if (slot == SPILL_NO_SLOT)
       return -1;
     pthread_mutex_unlock (&w->lock);
+    logger_trace (&w->logger, VMDK_TRACE_GRAINS, "grain %" PRIu64
+                  ": %zu bytes wait in the temporary file", h->grain, size);
     r = spill_pwrite (&w->spill, slot, packed, size, 0, error);
     pthread_mutex_lock (&w->lock);
     if (r == -1) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "bytes.h"
+#include "progress.h"
 #include "stream-index.h"
 
 /* Grains in a chunk of the index. */
@@ -148,12 +149,14 @@ add_grain (struct stream_index *index, uint64_t grain, uint32_t sector,
 
 struct stream_index *
 stream_index_new (struct io *io, const struct hosted_header *h,
-                  uint64_t budget, struct vmdk_error *error)
+                  uint64_t budget, const struct logger *logger,
+                  struct vmdk_error *error)
 {
   const uint64_t sectors =
     min_u64 (div_up (io->size, SECTOR_SIZE), UINT32_MAX);
   struct stream_index *index = calloc (1, sizeof *index);
   enum step before = STEP_DAMAGED; /* nothing was right yet */
+  struct progress progress;
   uint64_t sector, next, lba;
 
   if (!index) {
@@ -183,6 +186,8 @@ stream_index_new (struct io *io, const struct hosted_header *h,
   if (sector == 0 || sector >= sectors)
     sector = h->descriptor_offset != 0 ?
       h->descriptor_offset + h->descriptor_size : 1;
+  progress_begin (&progress, logger, io->name, "looking for its grains",
+                  sectors * SECTOR_SIZE);
   for (; sector < sectors; sector = next) {
     const enum step step = read_marker (io, h, sector, &lba, &next);
 
@@ -193,6 +198,8 @@ stream_index_new (struct io *io, const struct hosted_header *h,
     if (step == STEP_GRAIN &&
         add_grain (index, lba / h->grain_size, (uint32_t) sector, &budget,
                    io->name, error) == -1)
+      goto err;
+    if (progress_at (&progress, sector * SECTOR_SIZE, error) == -1)
       goto err;
     before = step;
   }

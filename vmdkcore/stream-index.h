@@ -17,11 +17,13 @@ struct stream_index;
 
 /* Read the whole stream in 'io'.  Uses at most about 'budget' bytes of
  * memory or fails.  Where the stream is damaged or cut the reading
- * stops, which is not a failure.
+ * stops, which is not a failure.  The log tells how far it is, and it can be
+ * interrupted (VMDK_ERROR_INTERRUPTED).
  */
 extern struct stream_index *
 stream_index_new (struct io *io, const struct hosted_header *header,
-                  uint64_t budget, struct vmdk_error *error);
+                  uint64_t budget, const struct logger *logger,
+                  struct vmdk_error *error);
 
 /* NULL is accepted. */
 extern void stream_index_free (struct stream_index *index);

@@ -82,6 +82,7 @@ stream_writer_create (const struct stream_create_options *options,
   pthread_cond_init (&w->changed, NULL);
   w->size = options->size;
   w->nr_grains = div_up (w->size, STREAM_GRAIN_SIZE);
+  w->logger = options->logger;
   w->hook = options->hook;
   w->lowest = w->lowest_before = UINT64_MAX;
   w->files[0].fd = w->files[1].fd = -1;

@@ -45,6 +45,7 @@ struct stream_writer {
   uint64_t size;                /* bytes */
   uint64_t nr_grains;
   char *descriptor;
+  struct logger logger;
   const struct io_hook *hook;
   struct new_name name;
   struct deflaters *deflaters;

@@ -34,6 +34,7 @@ enum vmdk_error_kind {
   VMDK_ERROR_DENIED,            /* the confinement rule forbids it */
   VMDK_ERROR_NOMEM,
   VMDK_ERROR_BUSY,              /* another program uses the image */
+  VMDK_ERROR_INTERRUPTED,       /* by the caller; can be tried again */
   VMDK_ERROR_INVALID            /* the caller's arguments are wrong */
 };
 
@@ -50,8 +51,16 @@ struct vmdk_error {
 
 /* How much a line of the log matters. */
 enum vmdk_log_level {
-  VMDK_LOG_NOTE,                /* an oddity that changes nothing */
+  VMDK_LOG_NOTE,                /* an oddity that changes nothing, how far
+                                   long work is, or what is traced */
   VMDK_LOG_WARNING              /* damage, or content that was guessed */
+};
+
+/* What can be traced. */
+enum {
+  VMDK_TRACE_FILES = 1,         /* links, their files and extents */
+  VMDK_TRACE_GRAINS = 2,        /* places that are given to grains, and freed */
+  VMDK_TRACE_FLUSH = 4          /* what is synced and written, and when */
 };
 
 /* Memory for tables, inflated grains and the like, for several images. */
@@ -115,7 +124,18 @@ struct vmdk_options {
    */
   void (*log) (void *opaque, enum vmdk_log_level level,
                const char *message);
-  void *log_opaque;
+
+  /* Asked now and then by what may take long: reading all of a stream, or
+   * all tables of a disk.  If it returns true that is given up, and the call
+   * fails with VMDK_ERROR_INTERRUPTED; nothing has changed, and another
+   * call begins anew.  May be NULL.  The same threads as above.
+   */
+  bool (*interrupted) (void *opaque);
+
+  void *opaque;                 /* for both */
+
+  /* The log tells of these, too: a combination of VMDK_TRACE_. */
+  unsigned trace;
 };
 
 struct vmdk_image;
@@ -162,8 +182,8 @@ typedef int vmdk_disks_callback (void *opaque, const char *name,
 
 /* Report the names; those in a folder are sorted.  The start of every file in
  * the folder is looked at, and the whole descriptor where that has one; fails
- * if that would be too much.  The callback must not use 'disks'.  Returns -1 with *error set, or
- * without if the callback failed.  Any thread.
+ * if that would be too much.  The callback must not use 'disks'.  Returns -1
+ * with *error set, or without if the callback failed.  Any thread.
  */
 extern int vmdk_disks_list (struct vmdk_disks *disks,
                             vmdk_disks_callback *callback, void *opaque,

@@ -113,7 +113,8 @@ begin_extent (struct vmdk_image *image, struct alloc *a,
 
   if (alloc_begin (a, error) == 0)
     return 0;
-  if (error->kind == VMDK_ERROR_NOMEM)
+  if (error->kind == VMDK_ERROR_NOMEM ||
+      error->kind == VMDK_ERROR_INTERRUPTED)
     return -1;
   error_set (&failure, error->kind, error->err,
              "%s: is not written any more, because it could not be made "
@@ -203,15 +204,22 @@ vmdk_begin_writing (struct vmdk_image *image, struct vmdk_error *error)
 }
 
 static int
-sync_files (struct link *link, struct vmdk_error *error)
+sync_files (struct vmdk_image *image, struct vmdk_error *error)
 {
+  struct link *link = image_top_link (image);
   size_t i;
-  int r = 0;
 
-  for (i = 0; i < link->nr_files; ++i)
-    if (link->files[i]->writable && r == 0)
-      r = io_sync (link->files[i], error);
-  return r;
+  for (i = 0; i < link->nr_files; ++i) {
+    struct io *io = link->files[i];
+
+    if (!io->writable)
+      continue;
+    logger_trace (&image->logger, VMDK_TRACE_FLUSH, "%s: %s", io->name,
+                  atomic_load (&io->unsynced) ? "syncing" : "is in sync");
+    if (io_sync (io, error) == -1)
+      return -1;
+  }
+  return 0;
 }
 
 /* Make durable what has been written: data first, then the tables that
@@ -229,12 +237,12 @@ publish (struct vmdk_image *image, struct vmdk_error *error)
     if (link->extents[i]->alloc)
       r = alloc_collect (link->extents[i]->alloc, error);
   if (r == 0)
-    r = sync_files (link, error);
+    r = sync_files (image, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_write_tables (link->extents[i]->alloc, &wrote, error);
   if (r == 0 && wrote)
-    r = sync_files (link, error);
+    r = sync_files (image, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     freed |= link->extents[i]->alloc &&
       alloc_has_freed (link->extents[i]->alloc);

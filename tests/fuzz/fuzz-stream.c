@@ -57,7 +57,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   io = io_mem_new (data, size, "disk.vmdk", &error);
   if (!io)
     return 0;
-  index = stream_index_new (io, &h, BUDGET, &error);
+  index = stream_index_new (io, &h, BUDGET, &logger, &error);
   if (index)
     check (index, &h, size);
   else if (error.message[0] == '\0')

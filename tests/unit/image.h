@@ -249,7 +249,7 @@ open_path (const char *path, uint64_t cache_size, struct captured *log,
 
   captured_init (log, &logger);
   options.log = logger.log;
-  options.log_opaque = logger.opaque;
+  options.opaque = logger.opaque;
   return vmdk_open (path, &options, error);
 }
 

@@ -100,7 +100,7 @@ links_try (const struct folder *folder, const char *name,
 
   captured_init (log, &logger);
   options->log = logger.log;
-  options->log_opaque = logger.opaque;
+  options->opaque = logger.opaque;
   return vmdk_open (folder_path (folder, name), options, error);
 }
 

@@ -23,6 +23,7 @@ static struct model m;
 static struct captured said;
 static struct vmdk_error error;
 static struct vmdk_image *image;
+static bool interrupted;
 
 static int
 setup (void **state)
@@ -30,6 +31,7 @@ setup (void **state)
   (void) state;
   model_init (&m, 1);
   image = NULL;
+  interrupted = false;
   return 0;
 }
 
@@ -81,15 +83,24 @@ weaken (void *opaque, struct io *io, struct vmdk_error *e)
 
 static const struct io_hook weakening = { weaken, NULL };
 
+static bool
+is_interrupted (void *opaque)
+{
+  assert_ptr_equal (opaque, &said);
+  return interrupted;
+}
+
 static void
 open_hooked (const struct io_hook *hook)
 {
   struct logger logger;
-  struct vmdk_options options = { .writable = true };
+  struct vmdk_options options = {
+    .writable = true, .interrupted = is_interrupted,
+  };
 
   captured_init (&said, &logger);
   options.log = logger.log;
-  options.log_opaque = logger.opaque;
+  options.opaque = logger.opaque;
   folder_write_text (&m.folder, "disk.vmdk", m.descriptor);
   image = image_open (folder_path (&m.folder, "disk.vmdk"), &options, hook,
                       &error);
@@ -405,6 +416,48 @@ test_fast_zero_without_holes (void **state)
   assert_int_equal (checksum (), before);
 }
 
+/* The check is given up before anything has been changed, and another begins
+ * anew.  The disk has two sparse files, of which the second wants mending.
+ */
+static void
+test_interrupted (void **state)
+{
+  uint8_t data[512];
+  uint64_t before;
+
+  (void) state;
+  memset (data, 0x5a, sizeof data);
+  add_sparse ();
+  add_sparse ();
+  open_image ();
+  poke ("sparse1", UNCLEAN, 1, 1);
+  poke ("sparse1", REDUNDANT, 0, 4);
+  vmdk_close (image);
+  open_image ();
+  before = checksum ();
+  interrupted = true;
+  assert_int_equal (vmdk_begin_writing (image, &error), -1);
+  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR,
+                "checking the grain tables: was interrupted");
+
+  /* The files were not left locked. */
+  interrupted = false;
+  assert_done (vmdk_begin_writing (image, &error));
+  interrupted = true;
+  assert_int_equal (vmdk_pwrite (image, data, sizeof data, 0, 0, &error), -1);
+  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR, "was interrupted");
+  assert_int_equal (checksum (), before);
+  assert_done (vmdk_flush (image, &error));
+  assert_reads_as_model ();
+
+  interrupted = false;
+  assert_done (vmdk_pwrite (image, data, sizeof data, 0, 0, &error));
+  memcpy (m.bytes, data, sizeof data);
+  assert_done (vmdk_end_writing (image, &error));
+  assert_reads_as_model ();
+  assert_true (peek ("sparse1", REDUNDANT) != 0);
+}
+
 int
 main (void)
 {
@@ -415,6 +468,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_damaged, setup, teardown),
     cmocka_unit_test_setup_teardown (test_checked_once, setup, teardown),
     cmocka_unit_test_setup_teardown (test_checked_again, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_interrupted, setup, teardown),
     cmocka_unit_test_setup_teardown (test_overlapping_lines, setup, teardown),
     cmocka_unit_test_setup_teardown (test_fast_zero_refused, setup, teardown),
     cmocka_unit_test_setup_teardown (test_fast_zero_without_holes, setup,

@@ -17,6 +17,7 @@
 static struct stream_file f;
 static struct one o;
 static bool salvage;
+static bool (*interrupted) (void *opaque);
 
 static int
 setup (void **state)
@@ -66,11 +67,29 @@ try_open (uint64_t sectors, size_t more, struct vmdk_error *error)
   o.size = size;
   one_prepare (&o);
   o.env.salvage = salvage;
+  o.logger.interrupted = interrupted;
   h = stream_header (&f);
   if (hosted_validate (&h, size, "t.vmdk", &o.logger, error) == -1)
     return NULL;
   o.extent = extent_stream_new (o.io, &h, sectors * SECTOR_SIZE, &o.env,
                                 error);
+  return o.extent;
+}
+
+static bool
+is_interrupted (void *opaque)
+{
+  (void) opaque;
+  return true;
+}
+
+/* The same after a signal has come. */
+static struct extent *
+try_open_interrupted (struct vmdk_error *error)
+{
+  interrupted = is_interrupted;
+  (void) try_open (159, 0, error);
+  interrupted = NULL;
   return o.extent;
 }
 
@@ -292,6 +311,35 @@ test_bad_entry (void **state)
   assert_bad (&o, 5 * GRAIN_BYTES, "is 0xffffffff, ");
   assert_true (strstr (o.log.text, "cannot be read to its end") != NULL);
   assert_damaged (1, "4294967295 bytes");
+}
+
+/* The search for grains is given up, and begins anew when it is wanted next.
+ */
+static void
+test_interrupted (void **state)
+{
+  uint8_t buf[GRAIN_BYTES];
+  struct vmdk_error error;
+  struct run run;
+
+  (void) state;
+  make_stream ();
+  store_le32 (stream_entry (&f, 5), UINT32_MAX);
+  open_stream ();
+  o.logger.interrupted = is_interrupted;
+  assert_int_equal (o.extent->ops->map (o.extent, 5 * GRAIN_BYTES,
+                                        sizeof buf, MAP_FOR_READING, &run,
+                                        &error), 0);
+  assert_int_equal (run.kind, RUN_BAD);
+  assert_true (strstr (o.log.text, "was interrupted") != NULL);
+  o.logger.interrupted = NULL;
+  assert_all_right ();
+
+  /* If it is needed to open the disk, that fails. */
+  make_grains ();
+  stream_add_marker (&f, 0, STREAM_EOS);
+  assert_null (try_open_interrupted (&error));
+  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR, "was interrupted");
 }
 
 /* The tables are right in form, but name the wrong grains. */
@@ -546,6 +594,7 @@ main (void)
     TEST (test_foreign_footer),
     TEST (test_bad_directory),
     TEST (test_bad_entry),
+    TEST (test_interrupted),
     TEST (test_wrong_grain),
     TEST (test_bad_data),
     TEST (test_inflated_size),

@@ -100,7 +100,8 @@ static struct gtable_layout
 layout (void)
 {
   return (struct gtable_layout) {
-    .io = &m.io, .entry_size = 4, .entries_per_table = ENTRIES,
+    .io = &m.io, .logger = &no_log,
+    .entry_size = 4, .entries_per_table = ENTRIES,
     .nr_grains = NR_GRAINS, .grain_size = GRAIN_SIZE, .table_size = 1,
     .directory = { 1, 2 }, .plain_from = 3,
     .decode_table = decode_table, .decode_grain = decode_grain,

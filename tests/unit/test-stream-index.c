@@ -30,7 +30,7 @@ scan_with (const struct hosted_header *h, uint64_t size)
 
   assert_non_null (io);
   stream_index_free (latest);
-  latest = stream_index_new (io, h ? h : &own, BUDGET, &error);
+  latest = stream_index_new (io, h ? h : &own, BUDGET, &no_log, &error);
   if (!latest)
     fail_msg ("%s", error.message);
   assert_int_equal (io->refs, 1);
@@ -484,11 +484,11 @@ check_budget (const struct hosted_header *h, uint64_t budget)
                               &error);
 
   assert_non_null (io);
-  index = stream_index_new (io, h, budget, &error);
+  index = stream_index_new (io, h, budget, &no_log, &error);
   assert_non_null (index);
   assert_true (stream_index_memory (index) == budget);
   stream_index_free (index);
-  assert_null (stream_index_new (io, h, budget - 1, &error));
+  assert_null (stream_index_new (io, h, budget - 1, &no_log, &error));
   assert_error (&error, VMDK_ERROR_NOMEM, ENOMEM, "t.vmdk: ");
   assert_error (&error, VMDK_ERROR_NOMEM, ENOMEM, "cache-size=");
   io_unref (io);
