@@ -45,6 +45,8 @@ plugin_dump_plugin (void)
   for (i = 0; vmdk_create_type (i); ++i)
     printf ("%s%s", i == 0 ? "" : ",", vmdk_create_type (i));
   putchar ('\n');
+  printf ("vmdk_features=create,dir,salvage,unbuffered,vmx\n");
+  printf ("vmdk_libdeflate=%s\n", vmdk_libdeflate_version ());
 }
 
 /* A split disk may have a thousand files and more, and each is kept open:

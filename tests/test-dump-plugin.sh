@@ -22,6 +22,14 @@ sed -n 's/^=item C<\(vmdk_[a-z_]*\)=>.*/\1/p' "$pod" | sort >"$TMP/described"
 [ -s "$TMP/printed" ]
 diff -u "$TMP/printed" "$TMP/described"
 
+grep -E '^vmdk_libdeflate=[0-9]+\.[0-9]+' "$TMP/dump"
+sed -n 's/^vmdk_features=//p' "$TMP/dump" | tr , '\n' >"$TMP/features"
+nbdkit vmdk --help >"$TMP/help"
+while read -r feature; do
+  grep -E "^$feature=|\.$feature" "$TMP/help"
+done <"$TMP/features"
+[ -s "$TMP/features" ]
+
 sed -n 's/^vmdk_create=//p' "$TMP/dump" | tr , '\n' | sort >"$TMP/types"
 sed -n '/^=head1 CREATING DISKS/,/^=head1/s/^ \([a-z]*-[a-z]*\)  .*/\1/p' \
   "$pod" | grep -v create-type | sort >"$TMP/table"

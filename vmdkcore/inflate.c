@@ -144,3 +144,9 @@ inflater_run (struct inflater *inflater, size_t len, void *out, size_t size,
     return "its compressed data are damaged";
   }
 }
+
+const char *
+vmdk_libdeflate_version (void)
+{
+  return LIBDEFLATE_VERSION_STRING;
+}

@@ -378,4 +378,7 @@ extern int vmdk_is_allocated (struct vmdk_image *image, uint64_t offset,
                               enum vmdk_allocation *allocation,
                               uint64_t *length, struct vmdk_error *error);
 
+/* The version of libdeflate that this was compiled with. */
+extern const char *vmdk_libdeflate_version (void);
+
 #endif /* VMDKCORE_H */
