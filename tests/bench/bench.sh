@@ -18,7 +18,7 @@ done
 eval "$(sed -n "s/^nbdkit='/export NBDKIT='/p; s/^plugin='/export PLUGIN='/p" \
   "$top_builddir/nbdkit")"
 # With sanitizers the plugin can only be loaded by the script.
-grep -q "^preload=''\$" "$top_builddir/nbdkit" ||
+! has_sanitizers ||
   export NBDKIT="$top_builddir/nbdkit" PLUGIN=vmdk
 # -B, for the source folder is not to be written to.
 "$PYTHON" -B "$srcdir/bench/bench.py" --folder="$TMP" "$@"
