@@ -18,7 +18,7 @@ fails grep -E 'E<(ge|le|[^gl][a-z]*)>' "$pod"
 requires command -v groff
 page=$top_builddir/nbdkit-vmdk-plugin.1
 [ -e "$page" ] || skip "pod2man was not found when this was configured"
-groff -man -Tutf8 -wall "$page" >"$TMP/page" 2>"$TMP/warnings"
+groff -K utf8 -man -Tutf8 -wall "$page" >"$TMP/page" 2>"$TMP/warnings"
 cat "$TMP/warnings"
 [ ! -s "$TMP/warnings" ]
 grep -a 'nbdkit-vmdk-plugin' "$TMP/page"
