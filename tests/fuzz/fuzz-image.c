@@ -11,7 +11,9 @@
  * is while nobody writes there; what was written is read, then and after it
  * was closed without an error and opened again; a change that fails leaves
  * each sector as it was or as it was to be; an image that is not written stays
- * as it is, byte for byte; and no file is left over.
+ * as it is, byte for byte; and no file is left over.  Where a call on the
+ * files fails, what nobody wants to change stays as it is, and the image opens
+ * again.
  */
 
 #include <config.h>
@@ -24,8 +26,10 @@
 
 #include "blob.h"
 #include "bytes.h"
+#include "faults.h"
 #include "folder.h"
 #include "fuzz.h"
+#include "image.h"
 #include "model.h"
 #include "vmdkcore.h"
 
@@ -35,13 +39,15 @@ enum {
   SINGLE_LINK = 2,
   IGNORE_CID = 4,
   WRITE = 8,
-  CHILD = 16                    /* make a child of it, and write that */
+  CHILD = 16,                   /* make a child of it, and write that */
+  FAULTS = 32                   /* let a call on the files fail */
 };
 
 #define CHILD_NAME "fuzz-child.vmdk"
 #define MAX_PIECES 200
 #define NR_READS 8
 #define NR_CHANGES 10
+#define MAX_CALLS 300
 
 /* As much as a client may ask for at once. */
 #define MAX_ZERO UINT32_MAX
@@ -49,6 +55,7 @@ enum {
 struct state {
   const char *path;
   struct vmdk_options options;
+  bool with_faults;
   struct vmdk_image *image;
   uint64_t size;
   uint64_t random;
@@ -123,6 +130,7 @@ check_piece (void *opaque, uint64_t offset, uint64_t length,
   s->mapped_to = offset + length;
   if (s->mapped_to < s->size && next_random (s) % 4 == 0)
     s->edge = s->mapped_to;
+  faults_stop ();
   if (allocation != VMDK_ALLOCATED) {
     if (!read_range (s, buffer, n, offset) || !is_zero (buffer, n))
       wrong ("a hole does not read as zeroes", NULL);
@@ -130,6 +138,7 @@ check_piece (void *opaque, uint64_t offset, uint64_t length,
         !is_zero (buffer, n))
       wrong ("the end of a hole does not read as zeroes", NULL);
   }
+  faults_go_on ();
   return ++s->nr_pieces >= MAX_PIECES;
 }
 
@@ -186,8 +195,10 @@ read_models (struct state *s)
 static void
 check_models (struct state *s, const char *when)
 {
+  faults_stop ();
   model_check (&models[0], s->image, when);
   model_check (&models[1], s->image, when);
+  faults_go_on ();
 }
 
 static void
@@ -276,7 +287,7 @@ open_image (struct state *s)
   struct vmdk_description d;
   struct vmdk_error error;
 
-  s->image = vmdk_open (s->path, &s->options, &error);
+  s->image = image_open (s->path, &s->options, &faults_hook, &error);
   if (!s->image) {
     check_message (&error);
     return false;
@@ -300,14 +311,19 @@ open_image (struct state *s)
 static void
 write_image (struct state *s)
 {
-  const uint64_t sum = folder_sum ();
   struct vmdk_error error;
+  bool durable;
   unsigned i;
 
   for (i = 0; i < 2; ++i) {
+    const uint64_t sum = folder_sum ();
+
+    if (s->with_faults)
+      faults_begin (1 + (unsigned) (next_random (s) % MAX_CALLS),
+                    next_random (s) % 4 == 0);
     if (vmdk_begin_writing (s->image, &error) == -1) {
       check_message (&error);
-      if (i > 0)
+      if (i > 0 && !faults_met ())
         wrong ("what was written cannot be", error.message);
       vmdk_close (s->image);
       if (folder_sum () != sum)
@@ -316,11 +332,13 @@ write_image (struct state *s)
     }
     if (i == 0)
       read_models (s);
-    if (!change_all (s)) {
-      vmdk_close (s->image);
-      return;
-    }
+    durable = change_all (s);
     vmdk_close (s->image);
+    faults_stop ();
+    if (!durable) {
+      model_forget_changed (&models[0]);
+      model_forget_changed (&models[1]);
+    }
     if (!open_image (s))
       wrong ("what was written does not open", NULL);
     check_models (s, "what was written is not there");
@@ -365,6 +383,7 @@ try (const char *path, unsigned options, uint64_t seed)
 {
   struct state s = {
     .path = path,
+    .with_faults = options & FAULTS,
     .random = seed,
     .options = {
       .cache_size = VMDK_CACHE_MIN,
@@ -377,6 +396,9 @@ try (const char *path, unsigned options, uint64_t seed)
     }
   };
 
+  faults_begin (0, false);
+  if (s.with_faults && seed % 2 == 0)
+    faults_begin (1 + (unsigned) (next_random (&s) % MAX_CALLS), false);
   if (!open_image (&s))
     return;
   map_and_read (&s);

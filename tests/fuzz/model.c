@@ -32,7 +32,17 @@ read_part (struct model *m, struct vmdk_image *image, size_t at, size_t n)
 void
 model_read (struct model *m, struct vmdk_image *image)
 {
+  memset (m->changed, 0, sizeof m->changed);
   read_part (m, image, 0, m->count);
+}
+
+void
+model_forget_changed (struct model *m)
+{
+  size_t i;
+
+  for (i = 0; i < MODEL_SECTORS; ++i)
+    m->known[i] = m->known[i] && !m->changed[i];
 }
 
 void
@@ -102,6 +112,8 @@ model_change (struct model *m, struct vmdk_image *image,
   n = (size_t) (to - from);
   first = at / SECTOR_SIZE * SECTOR_SIZE;
   end = (size_t) (div_up (at + n, SECTOR_SIZE) * SECTOR_SIZE);
+  for (i = first; i < end; i += SECTOR_SIZE)
+    m->changed[i / SECTOR_SIZE] = true;
   if (kind == MODEL_WRITE)
     memcpy (m->bytes + at, data + (from - offset), n);
   else

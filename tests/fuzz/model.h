@@ -24,6 +24,7 @@ struct model {
   uint64_t offset;
   size_t count;
   bool known[MODEL_SECTORS];
+  bool changed[MODEL_SECTORS];  /* or was tried to be, since it was read */
   uint8_t bytes[MODEL_SIZE];
 };
 
@@ -33,6 +34,9 @@ extern void model_read (struct model *m, struct vmdk_image *image);
 /* Is it still as it must be?  'when' tells what would be wrong. */
 extern void model_check (const struct model *m, struct vmdk_image *image,
                          const char *when);
+
+/* Expect nothing any more of sectors that were to be changed. */
+extern void model_forget_changed (struct model *m);
 
 enum model_change { MODEL_WRITE, MODEL_ZERO, MODEL_TRIM };
 
