@@ -20,8 +20,7 @@ done
 
 # Instrumented servers need more for everything.
 MEASURE=yes
-if [ "${NBDKIT_VALGRIND:-}" = 1 ] ||
-  ! grep -q "^preload=''$" "$top_builddir/nbdkit"; then
+if [ "${NBDKIT_VALGRIND:-}" = 1 ] || has_sanitizers; then
   MEASURE=no
 fi
 export MEASURE
