@@ -14,6 +14,7 @@
 
 #include "alloc.h"
 #include "bytes.h"
+#include "progress.h"
 #include "stream-write.h"
 #include "writing.h"
 
@@ -269,6 +270,7 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
 {
   const bool may_trim = flags & VMDK_MAY_TRIM;
   const bool fast = flags & VMDK_FAST;
+  struct progress progress;
   uint64_t done;
   unsigned epoch;
   int r = 0;
@@ -279,6 +281,8 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
       (fast && check_fast (image, count, offset, may_trim, error) == -1) ||
       writing_start (image, error) == -1)
     return -1;
+  progress_begin (&progress, &image->logger, image_top_link (image)->name,
+                  "zeroing", 0);
   while (count > 0 && r == 0) {
     struct piece p;
 
@@ -295,6 +299,9 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
       count -= done;
       r = finish (image, 0, error);
     }
+    /* A chain can be made so that its zeroes are found slowly. */
+    if (r == 0 && count > 0)
+      r = progress_at (&progress, 0, error);
   }
   return r == 0 ? finish (image, flags, error) : -1;
 }

@@ -401,12 +401,14 @@ image_count_zeroes (struct vmdk_image *image, size_t first, uint64_t count,
                     uint64_t offset, uint64_t *zeroes,
                     struct vmdk_error *error)
 {
+  struct time_limit limit;
   struct walk walk;
 
   if (walk_begin (&walk, image, first, offset, count, MAP_FOR_ALLOCATION,
                   error) == -1)
     return -1;
-  while (walk.offset < walk.end) {
+  start_limit (&limit);
+  while (walk.offset < walk.end && !has_passed (&limit, &walk)) {
     if (walk_map (&walk, error) == -1)
       return -1;
     if (walk.run.kind != RUN_HOLE && walk.run.kind != RUN_ZERO)

@@ -94,7 +94,9 @@ extern int image_read_below (struct vmdk_image *image, size_t first,
                              void *buf, uint64_t count, uint64_t offset,
                              struct vmdk_error *error);
 
-/* How many bytes of the same are known to be zeroes, from 'offset' on. */
+/* How many bytes of the same are zeroes, from 'offset' on; fewer if it would
+ * take long to find out.
+ */
 extern int image_count_zeroes (struct vmdk_image *image, size_t first,
                                uint64_t count, uint64_t offset,
                                uint64_t *zeroes, struct vmdk_error *error);

@@ -7,12 +7,12 @@
 
 #include <errno.h>
 
+#include <stdbool.h>
+
 #include "progress.h"
 
-/* A look whether to go on costs a system call or so: it is taken at one call
- * of so many.
- */
-#define CALLS_PER_LOOK 64
+/* A look whether to go on costs a system call or so. */
+#define LOOK_NS (100 * 1000 * 1000)
 
 void
 progress_begin (struct progress *progress, const struct logger *logger,
@@ -25,6 +25,26 @@ progress_begin (struct progress *progress, const struct logger *logger,
     logger_note (logger, "%s: %s", name, what);
 }
 
+/* Is it time for a look?  The first time it is. */
+static bool
+look_is_due (struct progress *progress)
+{
+  struct timespec *next = &progress->next_look;
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC_COARSE, &now);
+  if (now.tv_sec < next->tv_sec ||
+      (now.tv_sec == next->tv_sec && now.tv_nsec < next->tv_nsec))
+    return false;
+  *next = now;
+  next->tv_nsec += LOOK_NS;
+  if (next->tv_nsec >= 1000 * 1000 * 1000) {
+    next->tv_nsec -= 1000 * 1000 * 1000;
+    next->tv_sec++;
+  }
+  return true;
+}
+
 int
 progress_at (struct progress *progress, uint64_t done,
              struct vmdk_error *error)
@@ -32,15 +52,16 @@ progress_at (struct progress *progress, uint64_t done,
   const struct logger *logger = progress->logger;
   unsigned tenths;
 
-  if (progress->calls++ % CALLS_PER_LOOK != 0)
-    return 0;
-  if (logger->interrupted && logger->interrupted (logger->opaque))
+  if (logger->interrupted && look_is_due (progress) &&
+      logger->interrupted (logger->opaque))
     return error_set (error, VMDK_ERROR_INTERRUPTED, EINTR,
                       "%s: %s: was interrupted", progress->name,
                       progress->what);
+  if (progress->total < PROGRESS_MIN)
+    return 0;
   tenths = done >= progress->total ? 10 :
     (unsigned) (done / (progress->total / 10 + 1));
-  if (progress->total >= PROGRESS_MIN && tenths > progress->tenths) {
+  if (tenths > progress->tenths) {
     progress->tenths = tenths;
     logger_note (logger, "%s: %s: %u %%", progress->name, progress->what,
                  10 * tenths);

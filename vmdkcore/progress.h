@@ -10,6 +10,8 @@
 #ifndef VMDK_PROGRESS_H
 #define VMDK_PROGRESS_H
 
+#include <time.h>
+
 #include "error.h"
 
 /* Less work than this, in bytes to be read, is not worth a word. */
@@ -20,11 +22,11 @@ struct progress {
   const char *name, *what;
   uint64_t total;
   unsigned tenths;              /* told */
-  unsigned calls;
+  struct timespec next_look;    /* whether to go on */
 };
 
-/* 'what' is being done with the file 'name', which is 'total' bytes of work.
- * Both are borrowed.
+/* 'what' is being done with the file 'name', which is 'total' bytes of work;
+ * 0: how much is not told.  Both are borrowed.
  */
 extern void progress_begin (struct progress *progress,
                             const struct logger *logger, const char *name,

@@ -125,10 +125,11 @@ struct vmdk_options {
   void (*log) (void *opaque, enum vmdk_log_level level,
                const char *message);
 
-  /* Asked now and then by what may take long: reading all of a stream, or
-   * all tables of a disk.  If it returns true that is given up, and the call
-   * fails with VMDK_ERROR_INTERRUPTED; nothing has changed, and another
-   * call begins anew.  May be NULL.  The same threads as above.
+  /* Asked now and then by what may take long: reading all of a stream or all
+   * tables of a disk, of which another call begins anew then, or zeroing, of
+   * which a part has been done then.  If it returns true that is given up,
+   * and the call fails with VMDK_ERROR_INTERRUPTED.  May be NULL.  The same
+   * threads as above.
    */
   bool (*interrupted) (void *opaque);
 
