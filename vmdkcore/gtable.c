@@ -116,11 +116,11 @@ count_equal (const struct gtable *gt, const struct table_page *page,
   return n;
 }
 
-/* A run ends after so many pages, since whole tables of an entry or two
- * could make one request take minutes.  With tables of 512 entries this
- * is 32 million grains.
+/* A run ends after so many pages, since whole tables of an entry or two, in
+ * each link of a chain, could make one request take minutes.  With tables of
+ * 512 entries this is half a million grains.
  */
-#define MAX_PAGES 65536
+#define MAX_PAGES 1024
 
 int
 gtable_run (struct gtable *gt, uint64_t grain, uint64_t max,

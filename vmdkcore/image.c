@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "bytes.h"
+#include "progress.h"
 #include "stream-image.h"
 
 static int
@@ -225,7 +226,11 @@ struct walk {
   uint64_t end;
   struct run run;               /* what is there, of the whole chain */
   struct extent *extent;        /* that said so */
-  uint64_t steps;
+
+  /* Answers of links so far, and after how many of them it is seen whether to
+   * go on.
+   */
+  uint64_t steps, next_look;
 
   /* Each link is known to have nothing from where the walk is to here,
    * so that a long hole is not looked through again for each piece that
@@ -261,7 +266,7 @@ walk_begin (struct walk *walk, const struct vmdk_image *image, size_t first,
   walk->purpose = purpose;
   walk->offset = offset;
   walk->end = offset + count;
-  walk->steps = 0;
+  walk->steps = walk->next_look = 0;
   for (i = 0; i < image->chain.nr; ++i)
     walk->hole_end[i] = 0;
   return 0;
@@ -285,6 +290,7 @@ walk_map (struct walk *walk, struct vmdk_error *error)
       break;
     if (offset >= walk->hole_end[i]) {
       limit = min_u64 (limit, link->size - offset);
+      walk->steps++;
       if (map_link (link, offset, limit, walk->purpose, &walk->run,
                     &walk->extent, error) == -1)
         return -1;
@@ -299,10 +305,21 @@ walk_map (struct walk *walk, struct vmdk_error *error)
   return 0;
 }
 
+/* An image that answers at once is not looked after so closely. */
+static bool
+look_is_due (struct walk *walk, uint64_t steps)
+{
+  if (walk->steps < walk->next_look)
+    return false;
+  walk->next_look = walk->steps + steps;
+  return walk->steps > 0;
+}
+
 /* Walks that are not for reading may go over any length of disk.  Hostile
  * images can make that slow, so they end early after this time.
  */
 #define WALK_SECONDS 3
+#define WALK_STEPS 16
 
 struct time_limit {
   struct timespec end;
@@ -315,15 +332,13 @@ start_limit (struct time_limit *limit)
   limit->end.tv_sec += WALK_SECONDS;
 }
 
-/* A walk always makes some way, and an image that answers at once is not
- * asked for the time.
- */
+/* A walk always makes some way. */
 static bool
 has_passed (const struct time_limit *limit, struct walk *walk)
 {
   struct timespec now;
 
-  if (++walk->steps % 16 != 0)
+  if (!look_is_due (walk, WALK_STEPS))
     return false;
   clock_gettime (CLOCK_MONOTONIC_COARSE, &now);
   return now.tv_sec > limit->end.tv_sec ||
@@ -353,10 +368,22 @@ read_run (const struct walk *walk, void *buf, struct vmdk_error *error)
   }
 }
 
+/* What is read must be read to its end, if anybody waits for it. */
+#define READ_STEPS 4096
+
 static int
-read_walk (struct walk *walk, uint8_t *p, struct vmdk_error *error)
+read_walk (struct vmdk_image *image, struct walk *walk, uint8_t *p,
+           struct vmdk_error *error)
 {
+  struct progress progress;
+
+  progress_begin (&progress, &image->logger, image->chain.links[0]->name,
+                  "reading", 0);
+  walk->next_look = READ_STEPS;
   while (walk->offset < walk->end) {
+    if (look_is_due (walk, READ_STEPS) &&
+        progress_at (&progress, 0, error) == -1)
+      return -1;
     if (walk_map (walk, error) == -1 || read_run (walk, p, error) == -1)
       return -1;
     p += walk->run.length;
@@ -379,7 +406,7 @@ vmdk_pread (struct vmdk_image *image, void *buf, size_t count,
                   error) == -1)
     return -1;
   epoch = epochs_enter (&image->epochs);
-  r = read_walk (&walk, buf, error);
+  r = read_walk (image, &walk, buf, error);
   epochs_leave (&image->epochs, epoch);
   return r;
 }
@@ -393,7 +420,7 @@ image_read_below (struct vmdk_image *image, size_t first, void *buf,
   if (walk_begin (&walk, image, first, offset, count, MAP_FOR_READING,
                   error) == -1)
     return -1;
-  return read_walk (&walk, buf, error);
+  return read_walk (image, &walk, buf, error);
 }
 
 int
