@@ -18,8 +18,11 @@
 #include "places.h"
 #include "recover.h"
 
-/* So many grains get places at once, at most. */
-#define MAX_CLAIM 1024
+/* So many grains are looked up, and get places, at once, at most.  If more
+ * were, and little of that could be used since what is below is in small
+ * pieces, a request would look at the same entries again and again.
+ */
+#define MAX_RUN 1024
 
 /* Grains that one thread is giving places to. */
 struct claim {
@@ -235,8 +238,8 @@ wait_for_claim (struct alloc *a, uint64_t grain)
     pthread_cond_wait (&a->unclaimed, &a->lock);
 }
 
-/* The longest run of grains at 'offset', of at most 'count' bytes, that
- * nobody is giving places to.  Locked.
+/* A run of grains at 'offset', of at most 'count' bytes, that nobody is giving
+ * places to.  Locked.
  */
 static int
 look_up (struct alloc *a, uint64_t offset, uint64_t count, uint64_t *code,
@@ -250,7 +253,7 @@ look_up (struct alloc *a, uint64_t offset, uint64_t count, uint64_t *code,
     return -1;
   wait_for_claim (a, grain);
   *n = min_u64 (div_up (offset % grain_size + count, grain_size),
-                a->layout.nr_grains - grain);
+                min_u64 (a->layout.nr_grains - grain, MAX_RUN));
   while ((c = find_claim (a, grain, *n)) != NULL)
     *n = c->grain - grain;
   if (gtable_run (a->g->gt, grain, *n, false, code, n, error) == -1)
@@ -281,7 +284,6 @@ alloc_write (struct alloc *a, const struct below *below, const void *buf,
     return write_place (a, code * SECTOR_SIZE + offset % grain_size, buf,
                         *done, error);
   }
-  claim.n = min_u64 (claim.n, MAX_CLAIM);
   if (make_tables (a, grain, claim.n, error) == -1 ||
       places_find (&a->places, grain, &claim.n, &place, &origin,
                    error) == -1)
