@@ -13,6 +13,7 @@
 # shellcheck source=tests/image-functions.sh
 . "$srcdir/image-functions.sh"
 
+requires_nbdsh
 requires fincore --version
 
 # in_cache: how much of the image's files is in the page cache.
@@ -40,6 +41,9 @@ check ()
     unbuffered=true
   drop_cache
   before=$(in_cache)
+  # shellcheck disable=SC2016
+  serve_and "$IMAGE" 'nbdsh -u "$uri" -c "h.cache(h.get_size(), 0)"' \
+    unbuffered=true
   copy_out "$IMAGE" "$OUT" unbuffered=true
   after=$(in_cache)
   echo "in the page cache: $before bytes, then $after"

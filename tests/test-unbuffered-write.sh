@@ -17,14 +17,20 @@ requires_qemu_img
 export PYTHONPATH=$srcdir PYTHONDONTWRITEBYTECODE=1
 export PARAMETERS=unbuffered=true
 
-# write KIND BOUNDARY [OPTION OF MKVMDK...]: the boundary is in sectors.
+# change BOUNDARY: of the image, in sectors.
+change ()
+{
+  size=$(stat -c %s "$TMP"/disk/*-f*.vmdk 2>/dev/null || :)
+  "$PYTHON" "$srcdir/write-unaligned.py" "$1"
+  qemu-img compare -f vmdk -F raw "$IMAGE" "$MODEL"
+  [ "$(stat -c %s "$TMP"/disk/*-f*.vmdk 2>/dev/null || :)" = "$size" ]
+}
+
+# write KIND BOUNDARY [OPTION OF MKVMDK...]
 write ()
 {
   make_image "$1" "${@:3}"
-  size=$(stat -c %s "$TMP"/disk/*-f*.vmdk 2>/dev/null || :)
-  "$PYTHON" "$srcdir/write-unaligned.py" "$2"
-  qemu-img compare -f vmdk -F raw "$IMAGE" "$MODEL"
-  [ "$(stat -c %s "$TMP"/disk/*-f*.vmdk 2>/dev/null || :)" = "$size" ]
+  change "$2"
 }
 
 write monolithicSparse 128 --size=7001s
@@ -33,7 +39,12 @@ write monolithicFlat 1000 --size=7001s
 write twoGbMaxExtentFlat 3001 --size=7001s --extent-size=3001s
 write vmfsSparse 8 --size=9001s --grain=8 --fill=empty
 # A descriptor of its own with no room for the new CID is replaced.
-write twoGbMaxExtentSparse 2048 --size=7001s --extent-size=2048s --cid=1
+make_image twoGbMaxExtentSparse --size=7001s --extent-size=2048s
+sed -i 's/^CID=.*/CID=1/' "$IMAGE"
+inode=$(stat -c %i "$IMAGE")
+change 2048
+grep -E '^CID=[0-9a-f]{8}' "$IMAGE"
+[ "$(stat -c %i "$IMAGE")" != "$inode" ]
 
 # Sectors of one block by several clients at once: none is lost.
 make_image monolithicFlat --size=1M
