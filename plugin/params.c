@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -223,6 +224,20 @@ params_has_many (void)
     (len > 4 && strcasecmp (params.file + len - 4, ".vmx") == 0);
 }
 
+/* A plausible mistake, which only who knows dir= can explain. */
+static int
+check_file (void)
+{
+  struct stat statbuf;
+
+  if (!params.file || params.create || stat (params.file, &statbuf) == -1 ||
+      !S_ISDIR (statbuf.st_mode))
+    return 0;
+  nbdkit_error ("file=%s is a folder; dir= serves the disks in it",
+                params.file);
+  return -1;
+}
+
 /* If several disks are served, what is about one cannot be meant. */
 static int
 check_many (void)
@@ -255,7 +270,7 @@ params_complete (void)
                   "[file=]DISK.vmdk, or a folder of disks: dir=DIR");
     return -1;
   }
-  if (check_many () == -1)
+  if (check_file () == -1 || check_many () == -1)
     return -1;
   if (params.parent && params.single_link) {
     nbdkit_error ("parent= and single-link=true contradict each other");

@@ -17,9 +17,9 @@ refuses_fast 'nowhere/disk.vmdk: No such file' vmdk nowhere/disk.vmdk
 refuses_fast '/nowhere/disk.vmdk: No such file' vmdk /nowhere/disk.vmdk
 
 mkdir folder
-refuses_fast 'folder: is a folder' vmdk folder
-refuses_fast "folder" vmdk folder/
-refuses_fast ' /?: |/ is a folder|/: ' vmdk /
+refuses_fast 'folder is a folder; dir=' vmdk folder
+refuses_fast 'folder/? is a folder; dir=' vmdk folder/
+refuses_fast '=/ is a folder; dir=' vmdk /
 
 mkfifo fifo
 refuses_fast 'fifo: is a FIFO' vmdk fifo
@@ -53,6 +53,8 @@ refuses_fast 'first-line: ' vmdk first-line
 mkvmdk --size=1M monolithicSparse disk.vmdk
 gzip -k disk.vmdk
 refuses_fast 'disk.vmdk.gz: .*gzip' vmdk disk.vmdk.gz
+tar -cf disk.ova disk.vmdk
+refuses_fast 'disk.ova: an archive .*extract the disk' vmdk disk.ova
 mkvmdk --size=1M monolithicFlat flat.vmdk
 refuses_fast 'flat-flat.vmdk: not a VMDK' vmdk flat-flat.vmdk
 

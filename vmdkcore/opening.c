@@ -168,6 +168,18 @@ probe_file (struct io *io, enum file_kind *kind, struct vmdk_error *error)
   return 0;
 }
 
+/* Is it an archive of tar, as an OVA is? */
+static bool
+is_archive (struct io *io)
+{
+  struct vmdk_error ignored;
+  char magic[5];
+
+  return io->size >= 512 &&
+    io_pread (io, magic, sizeof magic, 257, &ignored) == 0 &&
+    memcmp (magic, "ustar", sizeof magic) == 0;
+}
+
 int
 refuse_kind (struct io *io, enum file_kind kind, struct vmdk_error *error)
 {
@@ -185,6 +197,10 @@ refuse_kind (struct io *io, enum file_kind kind, struct vmdk_error *error)
                       "%s: compressed with gzip as a whole; unpack it first",
                       io->name);
   default:
+    if (is_archive (io))
+      return error_set (error, VMDK_ERROR_UNSUPPORTED, EINVAL,
+                        "%s: an archive (tar, OVA); extract the disk from it "
+                        "first", io->name);
     return error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
                       "%s: not a VMDK: it has neither the magic of a sparse "
                       "image nor the text of a descriptor%s", io->name,
