@@ -67,7 +67,7 @@ race ()
     served=$((served + 1))
   else
     cat "$OUT.err"
-    grep -E 'allow-dir|No such file|neither beside' "$OUT.err"
+    grep -E 'allow-dir|No such file|Not a directory|neither beside' "$OUT.err"
     denied=$((denied + 1))
   fi
 }
