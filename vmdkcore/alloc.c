@@ -20,9 +20,11 @@
 
 /* So many grains are looked up, and get places, at once, at most.  If more
  * were, and little of that could be used since what is below is in small
- * pieces, a request would look at the same entries again and again.
+ * pieces, a request would look at the same entries again and again; even
+ * more so where zeroes have to be written to each grain that hides some.
  */
 #define MAX_RUN 1024
+#define MAX_HIDING_RUN 64
 
 /* Grains that one thread is giving places to. */
 struct claim {
@@ -413,11 +415,13 @@ alloc_zero (struct alloc *a, const struct below *below, bool may_free,
   const uint64_t grain_size = a->g->extent.grain_size;
   const uint64_t in_grain = offset % grain_size;
   const uint64_t whole = whole_grains (a, offset, count);
+  const uint64_t max = below->exists && !a->kind->zero_entries ?
+    min_u64 (count, MAX_HIDING_RUN * grain_size) : count;
   uint64_t code, n, new_code, length;
   int r = 0;
 
   pthread_mutex_lock (&a->lock);
-  if (look_up (a, offset, count, &code, &n, error) == -1) {
+  if (look_up (a, offset, max, &code, &n, error) == -1) {
     pthread_mutex_unlock (&a->lock);
     return -1;
   }
