@@ -11,7 +11,7 @@
 
 skip_if_valgrind "the same code is run without nbdkit"
 
-# An input that needs more than this of the 10 seconds that it may take, or of
+# An input that needs more than this of the time that it may take, or of
 # memory, would be found by the fuzzer first.
 ulimit -t 300
 
