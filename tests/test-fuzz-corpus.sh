@@ -15,7 +15,7 @@ skip_if_valgrind "the same code is run without nbdkit"
 # memory, would be found by the fuzzer first.
 ulimit -t 300
 
-for target in descriptor header stream image; do
+for target in descriptor header stream vmx image; do
   inputs=("$srcdir/fuzz/corpus/$target"/*)
   [ -f "${inputs[0]}" ] || fail "no inputs for $target"
   "$builddir/replay-$target" "${inputs[@]}" >"$TMP/log" 2>&1 ||
