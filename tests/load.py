@@ -166,7 +166,9 @@ def check_memory(samples, max_mib):
     assert max(samples) <= max_mib, f"{max(samples)} MiB"
     if third >= 5:
         middle, end = max(samples[third:2 * third]), max(samples[2 * third:])
-        assert end <= middle * 1.1 + 4, f"grows from {middle} to {end} MiB"
+        # Each of a thousand threads has a buffer of nbdkit's as large as its
+        # largest request, and those of new clients have had none.
+        assert end <= middle * 1.2 + 4, f"grows from {middle} to {end} MiB"
 
 
 def main():
