@@ -214,14 +214,17 @@ identify (const struct look *l, const char *name, struct identity *id)
   return 1;
 }
 
-/* All names of a file that belongs to a disk. */
+/* All names of a file that belongs to a disk, once: both the names and the
+ * disks may be many.
+ */
 static void
 mark (struct survey *s, const struct identity *id)
 {
   size_t i;
 
   for (i = find_id (s, id);
-       i < s->nr_entries && compare_ids (&s->by_id[i]->id, id) == 0; ++i)
+       i < s->nr_entries && compare_ids (&s->by_id[i]->id, id) == 0 &&
+         !s->by_id[i]->is_behind; ++i)
     s->by_id[i]->is_behind = true;
 }
 
