@@ -10,6 +10,8 @@
 . "${srcdir:?run this with make check}/functions.sh"
 # shellcheck source=tests/image-functions.sh
 . "$srcdir/image-functions.sh"
+# shellcheck source=tests/dir-functions.sh
+. "$srcdir/dir-functions.sh"
 
 skip_if_valgrind "it takes very long"
 "$PYTHON" - "$TMP/many" <<'END'
@@ -25,7 +27,7 @@ for i in range(60000):
 text = ('# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n'
         'createType="twoGbMaxExtentFlat"\n')
 text += "".join(f'RW 1 FLAT "{i}" 0\n' for i in range(800))
-for i in range(2000):
+for i in range(1000, 3000):
     with open(f"{folder}/disk-{i}", "w", encoding="ascii") as f:
         f.write(text)
 END
@@ -34,8 +36,5 @@ END
 # minutes.
 (
   ulimit -t 60
-  nbdkit -r -U - vmdk dir="$TMP/many" \
-    --run 'nbdinfo --json --list "$uri"' >"$TMP/list"
+  lists dir="$TMP/many" "$(printf 'disk-%d ' {1000..2999} | sed 's/ $//')"
 )
-[ "$(grep -c '"export-name": "disk-' "$TMP/list")" -eq 2000 ]
-fails grep '"export-name": "[^d]' "$TMP/list"
