@@ -34,9 +34,12 @@ struct vmdk_disks {
   struct logger logger;
   bool single_link, ignore_cid;
 
+  /* Held while the folder is looked at, which may take long. */
+  pthread_mutex_t survey_lock;
+
   /* The disks, by the configuration of the machine; or what there was when the
    * folder was last looked at, which counts as long as the folder has not been
-   * changed.
+   * changed.  To be read with either lock, and changed with both.
    */
   pthread_mutex_t lock;
   struct name_list list;
@@ -44,7 +47,7 @@ struct vmdk_disks {
   struct timespec modified, changed;
 };
 
-/* Look at the folder again, if it is one.  Locked. */
+/* Look at the folder again, if it is one.  survey_lock is held. */
 static int
 update (struct vmdk_disks *disks, struct vmdk_error *error)
 {
@@ -54,24 +57,26 @@ update (struct vmdk_disks *disks, struct vmdk_error *error)
     .ignore_cid = disks->ignore_cid,
     .logger = &disks->logger,
   };
+  struct name_list list;
   struct timespec now;
   struct stat statbuf;
 
   if (!disks->name)
     return 0;
-  name_list_free (&disks->list);
-  disks->is_settled = false;
   clock_gettime (CLOCK_REALTIME, &now);
   if (fstat (disks->dir, &statbuf) == -1)
     return error_sys (error, errno, "fstat: %s", disks->name);
-  if (survey_folder (disks->dir, disks->name, &options, &disks->list,
-                     error) == -1)
+  if (survey_folder (disks->dir, disks->name, &options, &list, error) == -1)
     return -1;
+  pthread_mutex_lock (&disks->lock);
+  name_list_free (&disks->list);
+  disks->list = list;
   disks->modified = statbuf.st_mtim;
   disks->changed = statbuf.st_ctim;
   disks->is_settled =
     statbuf.st_mtim.tv_sec < now.tv_sec - SETTLED_SECONDS &&
     statbuf.st_ctim.tv_sec < now.tv_sec - SETTLED_SECONDS;
+  pthread_mutex_unlock (&disks->lock);
   return 0;
 }
 
@@ -106,6 +111,7 @@ new_disks (const struct vmdk_options *options, struct vmdk_error *error)
   disks->logger = logger_of (options);
   disks->single_link = options->single_link;
   disks->ignore_cid = options->ignore_cid;
+  pthread_mutex_init (&disks->survey_lock, NULL);
   pthread_mutex_init (&disks->lock, NULL);
   if (path_policy_init (&disks->policy, options->allow_dirs,
                         options->nr_allow_dirs, error) == -1) {
@@ -192,12 +198,12 @@ vmdk_disks_list (struct vmdk_disks *disks, vmdk_disks_callback *callback,
   size_t i;
   int r;
 
-  pthread_mutex_lock (&disks->lock);
+  pthread_mutex_lock (&disks->survey_lock);
   r = update (disks, error);
   for (i = 0; i < disks->list.nr && r == 0; ++i)
     r = callback (opaque, disks->list.disks[i].name,
                   disks->list.disks[i].type);
-  pthread_mutex_unlock (&disks->lock);
+  pthread_mutex_unlock (&disks->survey_lock);
   return r;
 }
 
@@ -206,16 +212,23 @@ vmdk_disks_open (struct vmdk_disks *disks, const char *name,
                  const struct vmdk_options *options,
                  struct vmdk_error *error)
 {
-  bool found;
+  bool found = false;
   int r = 0;
 
-  pthread_mutex_lock (&disks->lock);
-  found = is_up_to_date (disks) && name_list_has (&disks->list, name);
+  /* What a file says may have changed without a change to the folder, and
+   * what is written now may be the parent of what was not one before.
+   */
+  if (!options->writable) {
+    pthread_mutex_lock (&disks->lock);
+    found = is_up_to_date (disks) && name_list_has (&disks->list, name);
+    pthread_mutex_unlock (&disks->lock);
+  }
   if (!found) {
+    pthread_mutex_lock (&disks->survey_lock);
     r = update (disks, error);
     found = r == 0 && name_list_has (&disks->list, name);
+    pthread_mutex_unlock (&disks->survey_lock);
   }
-  pthread_mutex_unlock (&disks->lock);
   if (r == -1)
     return NULL;
   if (!found) {
@@ -233,6 +246,7 @@ vmdk_disks_close (struct vmdk_disks *disks)
     return;
   name_list_free (&disks->list);
   pthread_mutex_destroy (&disks->lock);
+  pthread_mutex_destroy (&disks->survey_lock);
   if (disks->dir != -1)
     close (disks->dir);
   path_policy_destroy (&disks->policy);

@@ -300,19 +300,36 @@ derive_cowd_entries (struct cowd_header *h, const char *name,
   return 0;
 }
 
+/* Get the name of the parent, or find the geometry of a disk that has none,
+ * whose first number has zeroes in its upper bytes; ESX writes zeroes.
+ */
+static void
+decode_cowd_parent (const uint8_t *p, struct cowd_header *h)
+{
+  size_t i;
+
+  h->has_parent = true;
+  for (i = 0; i < 4; ++i)
+    if (p[i] < 0x20 || p[i] == 0x7f)
+      h->has_parent = false;
+  h->parent_name[0] = '\0';
+  if (h->has_parent) {
+    memcpy (h->parent_name, p, 1024);
+    h->parent_name[1024] = '\0';
+  }
+}
+
 int
 cowd_decode (const uint8_t *p, uint64_t file_size, const char *name,
              struct cowd_header *h, struct vmdk_error *error)
 {
-  const uint8_t *parent = p + 32;
-  size_t i;
-
   h->version = load_le32 (p + 4);
   h->capacity = load_le32 (p + 12);
   h->grain_size = load_le32 (p + 16);
   h->gd_offset = load_le32 (p + 20);
   h->nr_tables = load_le32 (p + 24);
   h->unclean = load_le32 (p + COWD_UNCLEAN) != 0;
+  decode_cowd_parent (p + 32, h);
 
   if (h->version < 1 || h->version > 3)
     return error_set (error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
@@ -330,20 +347,6 @@ cowd_decode (const uint8_t *p, uint64_t file_size, const char *name,
     return corrupt (error, name, "the grain directory, %" PRIu32
                     " entries at sector %" PRIu32 ", is not in the file of %"
                     PRIu64 " bytes", h->nr_tables, h->gd_offset, file_size);
-
-  /* Here is the name of the parent, or the geometry of a disk that has
-   * none, whose first number has zeroes in its upper bytes; ESX writes
-   * zeroes.
-   */
-  h->has_parent = true;
-  for (i = 0; i < 4; ++i)
-    if (parent[i] < 0x20 || parent[i] == 0x7f)
-      h->has_parent = false;
-  h->parent_name[0] = '\0';
-  if (h->has_parent) {
-    memcpy (h->parent_name, parent, 1024);
-    h->parent_name[1024] = '\0';
-  }
   return 0;
 }
 

@@ -160,7 +160,8 @@ struct cowd_header {
 #define COWD_UNCLEAN 1648       /* likewise */
 
 /* Decode COWD_HEADER_SIZE bytes whose magic has been checked, and check
- * the fields as hosted_validate does.
+ * the fields as hosted_validate does.  h->has_parent and h->parent_name are
+ * filled in also on failure.
  */
 extern int cowd_decode (const uint8_t *p, uint64_t file_size,
                         const char *name, struct cowd_header *h,

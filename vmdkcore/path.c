@@ -177,7 +177,7 @@ reopen (const struct path_policy *policy, int fd, const char *display,
   }
   err = errno;
   close (fd);
-  if (r != -1 && !is_within_limit (r)) {
+  if (r != -1 && !policy->unlocked && !is_within_limit (r)) {
     close (r);
     r = -1;
     err = EMFILE;

@@ -25,7 +25,8 @@ struct path_policy {
   const struct io_hook *hook;   /* NULL if there is none */
   bool write;                   /* open for writing too, if permitted */
   bool unbuffered;              /* past the page cache */
-  bool unlocked;                /* only to have a look: lock nothing */
+  bool unlocked;                /* only to have a look: lock nothing, and
+                                   use descriptors kept for clients */
   bool avoid_openat2;           /* as on a kernel without it: for tests */
 };
 

@@ -15,6 +15,8 @@
 
 #include "bytes.h"
 #include "chain.h"
+#include "descriptor-text.h"
+#include "progress.h"
 #include "survey.h"
 
 /* So much of a file tells whether it is a descriptor. */
@@ -28,6 +30,7 @@ struct identity {
 struct entry {
   char *name;
   struct identity id;
+  bool is_told;                 /* to clients, if it is a disk */
   bool is_disk;
   char *type;                   /* createType, if it can be told */
   bool is_behind;               /* another disk */
@@ -52,7 +55,9 @@ struct survey {
   struct entry **by_id;         /* sorted by identity */
   struct parent *parents;
   size_t nr_parents, max_parents;
-  size_t elsewhere;             /* files of other folders opened */
+  size_t elsewhere;             /* files of other folders opened for lines, */
+  size_t of_file;               /* and of these for the file looked at */
+  bool said_too_many;
   uint64_t text;                /* bytes read */
   struct vmdk_error *error;
 };
@@ -111,8 +116,7 @@ add_entry (struct survey *s, const char *name)
   struct entry *entries;
   struct stat statbuf;
 
-  if (name[0] == '.' || !name_can_be_told (name) ||
-      fstatat (s->dir, name, &statbuf, 0) == -1 ||
+  if (fstatat (s->dir, name, &statbuf, 0) == -1 ||
       !S_ISREG (statbuf.st_mode) || statbuf.st_size == 0)
     return 0;
   entries = grow (s->entries, s->nr_entries, &s->max_entries,
@@ -123,6 +127,7 @@ add_entry (struct survey *s, const char *name)
   entries[s->nr_entries] = (struct entry) {
     .name = strdup (name),
     .id = { statbuf.st_dev, statbuf.st_ino },
+    .is_told = name[0] != '.' && name_can_be_told (name),
   };
   if (!entries[s->nr_entries].name)
     return error_nomem (s->error);
@@ -181,14 +186,30 @@ find_id (const struct survey *s, const struct identity *id)
     low : s->nr_entries;
 }
 
+/* A file cannot be looked at, and is passed over; but not if the server is
+ * short of something now: the file may name one that would be taken for a
+ * disk without it, and be changed.
+ */
+static int
+pass_over (const struct survey *s, const struct vmdk_error *why)
+{
+  if (why->err != EMFILE && why->err != ENFILE && why->err != ENOMEM) {
+    logger_note (s->options->logger, "not looked at: %s", why->message);
+    return 0;
+  }
+  *s->error = *why;
+  return -1;
+}
+
 /* Find out which file a name in a descriptor means, if there is one.  Returns
  * 1 if so, 0 if not, or -1.
  */
 static int
-identify (const struct look *l, const char *name, struct identity *id)
+identify (const struct look *l, const char *name, bool is_line,
+          struct identity *id)
 {
   struct survey *s = l->s;
-  struct vmdk_error ignored;
+  struct vmdk_error why;
   struct io *io;
 
   if (l->is_here && !strchr (name, '/')) {
@@ -202,13 +223,23 @@ identify (const struct look *l, const char *name, struct identity *id)
     if (found || !strchr (name, '\\'))
       return found != NULL;
   }
-  if (++s->elsewhere > SURVEY_MAX_ELSEWHERE)
-    return error_set (s->error, VMDK_ERROR_UNSUPPORTED, E2BIG,
-                      "%s: the disks in it name more than %d files by paths, "
-                      "too many to look at", s->name, SURVEY_MAX_ELSEWHERE);
-  io = path_open_named (s->options->policy, l->folder, name, NULL, &ignored);
+  /* Parents are looked for whatever else a file names. */
+  if (is_line) {
+    if (s->elsewhere == SURVEY_MAX_ELSEWHERE ||
+        s->of_file == SURVEY_MAX_OF_FILE) {
+      if (!s->said_too_many)
+        logger_warn (s->options->logger, "%s: %s: names too many files by "
+                     "paths; not all are looked at to tell them from disks",
+                     s->name, l->entry->name);
+      s->said_too_many = true;
+      return 0;
+    }
+    s->elsewhere++;
+    s->of_file++;
+  }
+  io = path_open_named (s->options->policy, l->folder, name, NULL, &why);
   if (!io)
-    return 0;
+    return pass_over (s, &why);
   *id = (struct identity) { io->dev, io->ino };
   io_unref (io);
   return 1;
@@ -236,9 +267,9 @@ mark_extent (const struct look *l, const struct extent_line *line)
   int r = 0;
 
   if (line->utf8_name)
-    r = identify (l, line->utf8_name, &id);
+    r = identify (l, line->utf8_name, true, &id);
   if (r == 0 && line->name)
-    r = identify (l, line->name, &id);
+    r = identify (l, line->name, true, &id);
   if (r == 1 && compare_ids (&id, &self) != 0)
     mark (l->s, &id);
   return r == -1 ? -1 : 0;
@@ -252,7 +283,7 @@ add_parent (const struct look *l, const char *name, const struct parent *p)
   struct survey *s = l->s;
   struct parent *parents;
   struct identity id;
-  const int r = identify (l, name, &id);
+  const int r = identify (l, name, false, &id);
 
   if (r != 1 || compare_ids (&id, &self) == 0)
     return r == -1 ? -1 : 0;
@@ -280,22 +311,57 @@ add_hint (const struct look *l, const char *hint, const struct parent *p)
   return base == hint ? 0 : add_parent (l, hint, p);
 }
 
-/* Take what the text of a descriptor names.  If it cannot be understood, the
- * disk is one that does not open.
+/* Take what is named by the text of a descriptor that is wrong somewhere.  The
+ * disk is one that does not open, but may be mended some day: what it consists
+ * of are no disks, and its parent is not to be changed.
  */
+static int
+take_words (const struct look *l, const char *text, size_t len,
+            bool has_lines)
+{
+  const struct parent any = { .any_cid = true };
+  struct span rest = text_body (text, len), line, key, value;
+  enum extent_access access;
+  bool is_closed;
+  int r = 0;
+
+  while (r == 0 && text_next_line (&rest, &line)) {
+    const bool is_extent = text_split_extent (line, &access, &value);
+    char *name;
+
+    if (is_extent ? !has_lines : !text_split_pair (line, &key, &value) ||
+        !span_starts (key, "parentFileNameHint"))
+      continue;
+    while (is_extent && value.len > 0 && value.p[0] != '"')
+      value.p++, value.len--;
+    value = text_cut_value (value, &is_closed);
+    name = strndup (value.p, value.len);
+    if (!name)
+      return error_nomem (l->s->error);
+    if (is_extent)
+      r = mark_extent (l, &(struct extent_line) { .name = name });
+    else
+      r = add_hint (l, name, &any);
+    free (name);
+  }
+  return r;
+}
+
+/* Take what the text of a descriptor names. */
 static int
 take_text (const struct look *l, const char *text, size_t len,
            bool has_lines)
 {
   const struct logger silent = { 0 };
-  struct vmdk_error ignored;
+  struct vmdk_error why;
   struct parent p = { .any_cid = l->s->options->ignore_cid };
   struct descriptor d;
   size_t i;
   int r = 0;
 
-  if (descriptor_parse (text, len, l->io->name, &silent, &d, &ignored) == -1)
-    return 0;
+  if (descriptor_parse (text, len, l->io->name, &silent, &d, &why) == -1)
+    return pass_over (l->s, &why) == -1 ? -1 :
+      take_words (l, text, len, has_lines);
   if (d.create_type && type_can_be_told (d.create_type)) {
     l->entry->type = d.create_type;
     d.create_type = NULL;
@@ -319,9 +385,9 @@ static int
 read_text (const struct look *l, uint64_t offset, size_t len, bool has_lines)
 {
   struct survey *s = l->s;
-  struct vmdk_error ignored;
+  struct vmdk_error why;
   char *text;
-  int r = 0;
+  int r;
 
   s->text += len;
   if (s->text > SURVEY_MAX_TEXT)
@@ -331,8 +397,8 @@ read_text (const struct look *l, uint64_t offset, size_t len, bool has_lines)
   text = malloc (len + 1);
   if (!text)
     return error_nomem (s->error);
-  if (io_pread (l->io, text, len, offset, &ignored) == 0)
-    r = take_text (l, text, len, has_lines);
+  r = io_pread (l->io, text, len, offset, &why) == 0 ?
+    take_text (l, text, len, has_lines) : pass_over (s, &why);
   free (text);
   return r;
 }
@@ -340,18 +406,24 @@ read_text (const struct look *l, uint64_t offset, size_t len, bool has_lines)
 static int
 look_at_hosted (const struct look *l)
 {
-  const struct logger silent = { 0 };
+  const uint64_t sectors = l->io->size / SECTOR_SIZE;
   uint8_t buf[HOSTED_HEADER_SIZE];
-  struct vmdk_error ignored;
   struct hosted_header h;
+  struct vmdk_error why;
 
-  if (l->io->size < sizeof buf ||
-      io_pread (l->io, buf, sizeof buf, 0, &ignored) == -1)
+  if (l->io->size < sizeof buf)
     return 0;
+  if (io_pread (l->io, buf, sizeof buf, 0, &why) == -1)
+    return pass_over (l->s, &why);
+  /* Whatever else is in the header: also what belongs to a disk that is
+   * refused is not to be changed.
+   */
   hosted_decode (buf, &h);
-  if (hosted_validate (&h, l->io->size, l->io->name, &silent,
-                       &ignored) == -1 || h.descriptor_offset == 0)
+  if (h.descriptor_offset == 0 || h.descriptor_offset >= sectors)
     return 0;
+  h.descriptor_size = min_u64 (h.descriptor_size,
+                               min_u64 (sectors - h.descriptor_offset,
+                                        DESCRIPTOR_MAX_SIZE / SECTOR_SIZE));
   /* What the one line of a disk of one file names is an old name of it. */
   return read_text (l, h.descriptor_offset * SECTOR_SIZE,
                     (size_t) (h.descriptor_size * SECTOR_SIZE),
@@ -363,15 +435,15 @@ look_at_cowd (const struct look *l)
 {
   const struct parent any = { .any_cid = true };
   uint8_t buf[COWD_HEADER_SIZE];
-  struct vmdk_error ignored;
   struct cowd_header h;
+  struct vmdk_error why;
 
-  if (l->io->size < sizeof buf ||
-      io_pread (l->io, buf, sizeof buf, 0, &ignored) == -1 ||
-      cowd_decode (buf, l->io->size, l->io->name, &h, &ignored) == -1 ||
-      !h.has_parent)
+  if (l->io->size < sizeof buf)
     return 0;
-  return add_hint (l, h.parent_name, &any);
+  if (io_pread (l->io, buf, sizeof buf, 0, &why) == -1)
+    return pass_over (l->s, &why);
+  (void) cowd_decode (buf, l->io->size, l->io->name, &h, &why);
+  return h.has_parent ? add_hint (l, h.parent_name, &any) : 0;
 }
 
 static int
@@ -379,10 +451,11 @@ look_at_text (const struct look *l)
 {
   const size_t len = (size_t) min_u64 (l->io->size, PROBE_SIZE);
   char start[PROBE_SIZE];
-  struct vmdk_error ignored;
+  struct vmdk_error why;
 
-  if (io_pread (l->io, start, len, 0, &ignored) == -1 ||
-      !descriptor_is_text (start, len))
+  if (io_pread (l->io, start, len, 0, &why) == -1)
+    return pass_over (l->s, &why);
+  if (!descriptor_is_text (start, len))
     return 0;
   l->entry->is_disk = true;
   return l->io->size > DESCRIPTOR_MAX_SIZE ? 0 :
@@ -392,12 +465,12 @@ look_at_text (const struct look *l)
 static int
 look_at_file (const struct look *l)
 {
-  struct vmdk_error ignored;
+  struct vmdk_error why;
   uint8_t magic[8];
   const size_t len = (size_t) min_u64 (sizeof magic, l->io->size);
 
-  if (io_pread (l->io, magic, len, 0, &ignored) == -1)
-    return 0;
+  if (io_pread (l->io, magic, len, 0, &why) == -1)
+    return pass_over (l->s, &why);
   switch (header_probe (magic, len)) {
   case FILE_HOSTED:
     l->entry->is_disk = true;
@@ -419,16 +492,15 @@ static int
 look_at_entry (struct survey *s, struct entry *entry)
 {
   struct look l = { .s = s, .entry = entry };
-  struct vmdk_error error;
+  struct vmdk_error why;
   struct stat statbuf;
   int r;
 
+  s->of_file = 0;
   l.io = path_open_named (s->options->policy, s->dir, entry->name, &l.folder,
-                          &error);
-  if (!l.io) {
-    logger_note (s->options->logger, "not looked at: %s", error.message);
-    return 0;
-  }
+                          &why);
+  if (!l.io)
+    return pass_over (s, &why);
   l.is_here = fstat (l.folder, &statbuf) == 0 &&
     statbuf.st_dev == s->id.dev && statbuf.st_ino == s->id.ino;
   r = look_at_file (&l);
@@ -459,7 +531,8 @@ list_disks (const struct survey *s, struct name_list *list)
   size_t i;
 
   for (i = 0; i < s->nr_entries; ++i)
-    if (s->entries[i].is_disk && !s->entries[i].is_behind) {
+    if (s->entries[i].is_told && s->entries[i].is_disk &&
+        !s->entries[i].is_behind) {
       if (name_list_add (list, s->entries[i].name, s->entries[i].type) == -1)
         return error_nomem (s->error);
       s->entries[i].name = s->entries[i].type = NULL;
@@ -475,6 +548,7 @@ survey_folder (int dir, const char *name,
   struct survey s = {
     .options = options, .name = name, .dir = dir, .error = error,
   };
+  struct progress progress;
   struct stat statbuf;
   DIR *stream = NULL;
   size_t i;
@@ -490,8 +564,12 @@ survey_folder (int dir, const char *name,
   }
   s.id = (struct identity) { statbuf.st_dev, statbuf.st_ino };
   r = read_entries (&s, stream);
-  for (i = 0; i < s.nr_entries && r == 0; ++i)
-    r = look_at_entry (&s, &s.entries[i]);
+  progress_begin (&progress, options->logger, name, "looking for disks", 0);
+  for (i = 0; i < s.nr_entries && r == 0; ++i) {
+    r = progress_at (&progress, i, error);
+    if (r == 0)
+      r = look_at_entry (&s, &s.entries[i]);
+  }
   if (r == 0) {
     mark_parents (&s);
     r = list_disks (&s, list);

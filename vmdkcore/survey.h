@@ -11,11 +11,13 @@
 #include "names.h"
 #include "path.h"
 
-/* The most files of a folder that are looked at, the most files of other
- * folders, and the most bytes of descriptors that are read.
+/* The most files of a folder that are looked at; the most that are opened for
+ * what the lines of all descriptors, and of one, have elsewhere; and the most
+ * bytes of descriptors that are read.
  */
 #define SURVEY_MAX_FILES 65536
 #define SURVEY_MAX_ELSEWHERE 65536
+#define SURVEY_MAX_OF_FILE 4096
 #define SURVEY_MAX_TEXT (UINT64_C (256) << 20)
 
 struct survey_options {
@@ -28,7 +30,9 @@ struct survey_options {
 /* Look at the files in the folder 'dir', an O_PATH descriptor; 'name' is for
  * messages.  A policy that locks nothing does not disturb those who use them.
  * *list gets the disks, sorted by name, and is to be freed with name_list_free.
- * Files that cannot be opened are passed over.
+ * Files that cannot be opened are passed over, unless the server is short of
+ * memory or descriptors, which is an error.  Can be interrupted
+ * (VMDK_ERROR_INTERRUPTED).
  */
 extern int survey_folder (int dir, const char *name,
                           const struct survey_options *options,
