@@ -19,6 +19,11 @@
 /* So many names nbdkit sends to a client. */
 #define MAX_LISTED 10000
 
+/* Clients may disconnect with requests under way, which are to be done all the
+ * same, unless they take longer than so many seconds.
+ */
+#define PATIENCE 10
+
 /* A disk that is open, or being opened or closed. */
 struct export {
   char *name;                   /* NULL: the disk that file= names */
@@ -69,6 +74,7 @@ open_options (bool writable)
     .writable = writable,
     .log = adapt_log,
     .interrupted = adapt_interrupted,
+    .patience = PATIENCE,
     .trace = adapt_trace (),
   };
 }

@@ -52,6 +52,7 @@ struct logger {
   void (*log) (void *opaque, enum vmdk_log_level level,
                const char *message);
   bool (*interrupted) (void *opaque);
+  unsigned patience;
   void *opaque;
   unsigned trace;
 };
@@ -62,6 +63,7 @@ logger_of (const struct vmdk_options *options)
   return (struct logger) {
     .log = options->log,
     .interrupted = options->interrupted,
+    .patience = options->patience,
     .opaque = options->opaque,
     .trace = options->trace,
   };

@@ -21,11 +21,15 @@ progress_begin (struct progress *progress, const struct logger *logger,
   *progress = (struct progress) {
     .logger = logger, .name = name, .what = what, .total = total,
   };
+  if (logger->interrupted) {
+    clock_gettime (CLOCK_MONOTONIC_COARSE, &progress->next_look);
+    progress->next_look.tv_sec += logger->patience;
+  }
   if (total >= PROGRESS_MIN)
     logger_note (logger, "%s: %s", name, what);
 }
 
-/* Is it time for a look?  The first time it is. */
+/* Is it time for a look? */
 static bool
 look_is_due (struct progress *progress)
 {

@@ -129,9 +129,11 @@ struct vmdk_options {
    * tables of a disk, of which another call begins anew then, or zeroing, of
    * which a part has been done then.  If it returns true that is given up,
    * and the call fails with VMDK_ERROR_INTERRUPTED.  May be NULL.  The same
-   * threads as above.
+   * threads as above.  It is not asked before the work has taken so many
+   * seconds.
    */
   bool (*interrupted) (void *opaque);
+  unsigned patience;
 
   void *opaque;                 /* for both */
 
