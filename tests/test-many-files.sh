@@ -11,6 +11,8 @@
 # shellcheck source=tests/image-functions.sh
 . "$srcdir/image-functions.sh"
 
+skip_if_valgrind "it keeps files of its own open"
+
 # make_flat N: a disk of so many extents.
 make_flat ()
 {
