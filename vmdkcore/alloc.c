@@ -69,6 +69,7 @@ alloc_new (struct grains *g, const struct gtable_layout *layout,
   a->kind = kind;
   a->first = first;
   a->places.io = g->io;
+  a->places.budget = g->rooms;
   a->places.grain_size = g->grain_size;
   a->places.aligned = kind->aligned;
   a->unclean = unclean;
@@ -572,5 +573,6 @@ alloc_end (struct alloc *a, struct vmdk_error *error)
     return -1;
   a->unclean = false;
   a->begun = false;
+  places_forget (&a->places);
   return 0;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "chain.h"
+#include "memory.h"
 
 static bool
 is_in_chain (const struct chain *chain, const struct link *link)
@@ -184,16 +185,18 @@ static int
 append_link (struct chain *chain, struct link *link,
              struct vmdk_error *error)
 {
-  size_t i, nr = 0;
-
   chain->links[chain->nr++] = link;
-  for (i = 0; i < chain->nr; ++i)
-    nr += chain->links[i]->nr_extents;
-  if (nr <= CHAIN_MAX_EXTENTS)
-    return 0;
-  return error_set (error, VMDK_ERROR_UNSUPPORTED, EINVAL,
-                    "%s: the chain of parents has more than %d extents",
-                    chain->links[0]->name, CHAIN_MAX_EXTENTS);
+  if (chain->nr_extents + link->nr_extents > CHAIN_MAX_EXTENTS)
+    return error_set (error, VMDK_ERROR_UNSUPPORTED, EINVAL,
+                      "%s: the chain of parents has more than %d extents",
+                      chain->links[0]->name, CHAIN_MAX_EXTENTS);
+  if (!budget_take (chain->extents, link->nr_extents))
+    return error_set (error, VMDK_ERROR_NOMEM, ENOMEM,
+                      "%s: this disk and those that are open have more than "
+                      "%d extents together", chain->links[0]->name,
+                      MEMORY_MAX_EXTENTS);
+  chain->nr_extents += link->nr_extents;
+  return 0;
 }
 
 int
@@ -206,13 +209,13 @@ chain_open (const struct link_context *context,
   bool missing;
   size_t i;
 
-  chain->nr = 0;
-  chain->cut = false;
+  *chain = (struct chain) { .extents = context->env->extents };
   link = dir == -1 ? link_open_user (context, path, error) :
     link_open_named (context, dir, path, &missing, error);
   if (!link)
     return -1;
-  chain->links[chain->nr++] = link;
+  if (append_link (chain, link, error) == -1)
+    goto err;
   if (options->parent && link->is_bare)
     link->has_parent = true;
   if (options->parent && !link->has_parent) {
@@ -251,4 +254,7 @@ chain_close (struct chain *chain)
 {
   while (chain->nr > 0)
     link_close (chain->links[--chain->nr]);
+  if (chain->nr_extents > 0)
+    budget_give (chain->extents, chain->nr_extents);
+  chain->nr_extents = 0;
 }

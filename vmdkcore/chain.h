@@ -20,6 +20,8 @@
 struct chain {
   struct link *links[CHAIN_MAX_LINKS]; /* the one that was named first */
   size_t nr;
+  struct budget *extents;       /* of the environment */
+  uint64_t nr_extents;          /* of all links, taken from that */
   bool cut;                     /* the last one has a parent */
 };
 

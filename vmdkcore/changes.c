@@ -114,10 +114,11 @@ static int
 finish (struct vmdk_image *image, unsigned flags, struct vmdk_error *error)
 {
   const struct vmdk_memory *memory = image->memory;
+  const unsigned nr = atomic_load (&memory->nr_changed);
 
   return flags & VMDK_FUA ||
     atomic_load (&image->writing.pending) >
-    memory->max_pending / atomic_load (&memory->nr_writing) ?
+    memory->max_pending / (nr > 0 ? nr : 1) ?
     writing_flush (image, error) : 0;
 }
 

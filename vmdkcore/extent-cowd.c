@@ -112,7 +112,6 @@ extent_cowd_new (struct io *io, const struct cowd_header *header,
                  struct vmdk_error *error)
 {
   struct gtable_layout layout = {
-    .cache = env->tables,
     .entry_size = 4,
     .entries_per_table = header->entries_per_table,
     .directory = { header->gd_offset },
@@ -132,7 +131,7 @@ extent_cowd_new (struct io *io, const struct cowd_header *header,
   c->gd_offset = header->gd_offset;
   c->gd_size = div_up (header->nr_tables * UINT64_C (4), SECTOR_SIZE);
   if (grains_init (&c->g, io, header->capacity, header->grain_size, length,
-                   env->logger, &layout, error) == -1) {
+                   env, &layout, error) == -1) {
     free (c);
     return NULL;
   }

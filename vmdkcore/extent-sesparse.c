@@ -82,7 +82,6 @@ extent_sesparse_new (struct io *io, const struct sesparse_header *header,
                      struct vmdk_error *error)
 {
   struct gtable_layout layout = {
-    .cache = env->tables,
     .entry_size = 8,
     .entries_per_table = SESPARSE_TABLE_ENTRIES,
     .directory = { header->gd_offset },
@@ -97,7 +96,7 @@ extent_sesparse_new (struct io *io, const struct sesparse_header *header,
   }
   s->h = *header;
   if (grains_init (&s->g, io, header->capacity, SESPARSE_GRAIN_SIZE, length,
-                   env->logger, &layout, error) == -1) {
+                   env, &layout, error) == -1) {
     free (s);
     return NULL;
   }

@@ -117,7 +117,6 @@ extent_sparse_new (struct io *io, const struct hosted_header *header,
                    struct vmdk_error *error)
 {
   struct gtable_layout layout = {
-    .cache = env->tables,
     .entry_size = 4,
     .entries_per_table = header->entries_per_table,
     .directory = { header->gd_offset, header->rgd_offset },
@@ -134,7 +133,7 @@ extent_sparse_new (struct io *io, const struct hosted_header *header,
   s->h = *header;
   atomic_flag_clear (&s->said_zeroed);
   if (grains_init (&s->g, io, header->capacity, header->grain_size, length,
-                   env->logger, &layout, error) == -1) {
+                   env, &layout, error) == -1) {
     free (s);
     return NULL;
   }

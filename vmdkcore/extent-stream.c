@@ -48,8 +48,7 @@ struct stream {
    * not take it.
    */
   pthread_mutex_t index_lock;
-  bool index_tried;
-  uint64_t index_memory;        /* bytes, taken from the image's */
+  uint64_t index_needs;         /* bytes: not tried again with less */
   atomic_flag said_zeroed;
   _Atomic (struct stream_index *) index;
 };
@@ -84,33 +83,13 @@ stream_decode_grain (void *opaque, uint64_t grain, uint64_t raw,
 }
 
 /* Read the whole stream into an index, in what is left of the memory that
- * all indexes may use.  Meanwhile that is not known, so others wait.
+ * all indexes may use.
  */
 static struct stream_index *
-make_index (struct stream *s, struct vmdk_error *error)
+make_index (const struct stream *s, struct vmdk_error *error)
 {
-  struct index_memory *memory = s->env->index_memory;
-  struct stream_index *index;
-
-  pthread_mutex_lock (&memory->lock);
-  index = stream_index_new (s->io, &s->h, memory->left, s->env->logger,
-                            error);
-  s->index_memory = index ? stream_index_memory (index) : 0;
-  memory->left -= s->index_memory;
-  pthread_mutex_unlock (&memory->lock);
-  return index;
-}
-
-static void
-drop_index (struct stream *s, struct stream_index *index)
-{
-  struct index_memory *memory = s->env->index_memory;
-
-  stream_index_free (index);
-  pthread_mutex_lock (&memory->lock);
-  memory->left += s->index_memory;
-  pthread_mutex_unlock (&memory->lock);
-  s->index_memory = 0;
+  return stream_index_new (s->io, &s->h, s->env->indexes, s->env->logger,
+                           error);
 }
 
 /* Get the index, making it if this is the first time that it is needed.
@@ -127,16 +106,19 @@ get_index (struct stream *s)
 
   pthread_mutex_lock (&s->index_lock);
   index = atomic_load (&s->index);
-  if (!s->index_tried) {
+  if (!index && budget_left (s->env->indexes) >= s->index_needs) {
     index = make_index (s, &error);
-    s->index_tried = index || error.kind != VMDK_ERROR_INTERRUPTED;
+    if (!index && error.kind == VMDK_ERROR_NOMEM)
+      s->index_needs = budget_left (s->env->indexes) + 1;
+    else if (index || error.kind != VMDK_ERROR_INTERRUPTED)
+      s->index_needs = UINT64_MAX;
     if (!index)
       logger_warn (s->env->logger, "%s", error.message);
     else if (!stream_index_is_complete (index)) {
       logger_warn (s->env->logger, "%s: the tables of the stream are "
                    "damaged, and it cannot be read to its end to find the "
                    "grains", s->io->name);
-      drop_index (s, index);
+      stream_index_free (index);
       index = NULL;
     }
     else
@@ -419,7 +401,7 @@ stream_close (struct extent *extent)
 {
   struct stream *s = (struct stream *) extent;
 
-  drop_index (s, atomic_load (&s->index));
+  stream_index_free (atomic_load (&s->index));
   pthread_mutex_destroy (&s->index_lock);
   gtable_free (s->gt);
   io_unref (s->io);

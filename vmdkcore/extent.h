@@ -11,8 +11,7 @@
 #ifndef VMDK_EXTENT_H
 #define VMDK_EXTENT_H
 
-#include <pthread.h>
-
+#include "budget.h"
 #include "cache.h"
 #include "header.h"
 #include "inflate.h"
@@ -89,19 +88,15 @@ struct extent {
   const char *read_only;
 };
 
-/* Bytes left for the indexes of streams. */
-struct index_memory {
-  pthread_mutex_t lock;         /* held while an index is made */
-  uint64_t left;
-};
-
 /* What the extents of an image share; outlives them. */
 struct extent_env {
   const struct logger *logger;
   struct table_cache *tables;
   struct grain_cache *grains;
   struct inflaters *inflaters;
-  struct index_memory *index_memory;
+  struct budget *indexes;       /* bytes, for the indexes of streams */
+  struct budget *rooms;         /* bytes, to remember places without a grain */
+  struct budget *extents;       /* how many there may be */
   bool salvage;                 /* serve what is there of a cut stream */
 };
 

@@ -35,14 +35,15 @@ grains_check_length (const struct io *io, uint64_t capacity,
 int
 grains_init (struct grains *g, struct io *io, uint64_t capacity,
              uint64_t grain_size, uint64_t length,
-             const struct logger *logger, struct gtable_layout *layout,
+             const struct extent_env *env, struct gtable_layout *layout,
              struct vmdk_error *error)
 {
-  if (grains_check_length (io, capacity, grain_size, length, logger,
+  if (grains_check_length (io, capacity, grain_size, length, env->logger,
                            error) == -1)
     return -1;
   layout->io = io;
-  layout->logger = logger;
+  layout->cache = env->tables;
+  layout->logger = env->logger;
   layout->nr_grains = div_up (capacity, grain_size);
   layout->grain_size = grain_size;
   layout->table_size =
@@ -55,7 +56,8 @@ grains_init (struct grains *g, struct io *io, uint64_t capacity,
   g->extent.length = length;
   g->extent.grain_size = grain_size * SECTOR_SIZE;
   g->io = io_ref (io);
-  g->logger = logger;
+  g->logger = env->logger;
+  g->rooms = env->rooms;
   g->capacity = capacity;
   g->grain_size = grain_size;
   return 0;

@@ -20,6 +20,7 @@ struct grains {
   struct io *io;
   struct gtable *gt;
   const struct logger *logger;
+  struct budget *rooms;         /* of the environment */
   uint64_t capacity;            /* sectors, by the header */
   uint64_t grain_size;          /* sectors */
 };
@@ -56,13 +57,13 @@ extern int grains_check_length (const struct io *io, uint64_t capacity,
                                 struct vmdk_error *error);
 
 /* Fill in a zeroed struct and set up the gtable.  Of 'layout' the
- * caller sets the cache, the form and place of the tables, plain_from if
- * raw entries are sectors, and the two functions, which get 'g' as their
- * opaque pointer.  Takes a reference to 'io' on success.
+ * caller sets the form and place of the tables, plain_from if raw entries are
+ * sectors, and the two functions, which get 'g' as their opaque pointer.
+ * 'env' is borrowed until it is closed.  Takes a reference to 'io' on success.
  */
 extern int grains_init (struct grains *g, struct io *io, uint64_t capacity,
                         uint64_t grain_size, uint64_t length,
-                        const struct logger *logger,
+                        const struct extent_env *env,
                         struct gtable_layout *layout,
                         struct vmdk_error *error);
 

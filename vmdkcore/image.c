@@ -33,7 +33,9 @@ init_env (struct vmdk_image *image, const struct vmdk_options *options,
     .tables = image->memory->tables,
     .grains = image->memory->grains,
     .inflaters = image->memory->inflaters,
-    .index_memory = &image->memory->index_memory,
+    .indexes = &image->memory->indexes,
+    .rooms = &image->memory->rooms,
+    .extents = &image->memory->extents,
     .salvage = options->salvage,
   };
   return 0;

@@ -21,10 +21,11 @@ vmdk_memory_new (uint64_t size)
   memory->tables = table_cache_new (size / 4);
   memory->grains = grain_cache_new (size / 4);
   memory->inflaters = inflaters_new (size / 4);
-  pthread_mutex_init (&memory->index_memory.lock, NULL);
-  memory->index_memory.left = size / 4;
+  budget_init (&memory->indexes, size / 4);
+  budget_init (&memory->rooms, size / 16);
+  budget_init (&memory->extents, MEMORY_MAX_EXTENTS);
   memory->max_pending = (size_t) (size / 16);
-  atomic_init (&memory->nr_writing, 0);
+  atomic_init (&memory->nr_changed, 0);
   if (memory->tables && memory->grains && memory->inflaters)
     return memory;
   vmdk_memory_free (memory);
@@ -36,7 +37,6 @@ vmdk_memory_free (struct vmdk_memory *memory)
 {
   if (!memory)
     return;
-  pthread_mutex_destroy (&memory->index_memory.lock);
   inflaters_free (memory->inflaters);
   grain_cache_free (memory->grains);
   table_cache_free (memory->tables);

@@ -8,21 +8,25 @@
 #ifndef VMDK_MEMORY_H
 #define VMDK_MEMORY_H
 
-#include <stdatomic.h>
-
+#include "descriptor.h"
 #include "extent.h"
+
+/* Of all images together: each extent takes memory, also if it is a line of
+ * ten bytes.
+ */
+#define MEMORY_MAX_EXTENTS (4 * DESCRIPTOR_MAX_EXTENTS)
 
 struct vmdk_memory {
   struct table_cache *tables;
   struct grain_cache *grains;
   struct inflaters *inflaters;
-  struct index_memory index_memory;
+  struct budget indexes, rooms, extents; /* see struct extent_env */
 
   /* What changes may take before they are published, in bytes, and by how
-   * many images that are being written it is shared.
+   * many images that have been changed it is shared.
    */
   size_t max_pending;
-  atomic_uint nr_writing;
+  atomic_uint nr_changed;
 };
 
 #endif /* VMDK_MEMORY_H */

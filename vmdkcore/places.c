@@ -17,7 +17,7 @@
 /* Entries have 32 bits, and the largest number is not used. */
 #define MAX_SECTOR UINT64_C (0xfffffffe)
 
-/* So many rooms are remembered. */
+/* So many rooms are remembered, of each file. */
 #define MAX_ROOMS 65536
 
 struct room {
@@ -27,7 +27,10 @@ struct room {
 void
 places_forget (struct places *p)
 {
-  p->nr_rooms = 0;
+  free (p->rooms);
+  budget_give (p->budget, p->max_rooms * sizeof *p->rooms);
+  p->rooms = NULL;
+  p->nr_rooms = p->max_rooms = 0;
 }
 
 void
@@ -41,7 +44,7 @@ void
 places_destroy (struct places *p)
 {
   freed_clear (&p->freed);
-  free (p->rooms);
+  places_forget (p);
 }
 
 uint64_t
@@ -56,11 +59,16 @@ places_add (struct places *p, uint64_t place, uint64_t n)
   if (p->nr_rooms == MAX_ROOMS)
     return;
   if (p->nr_rooms == p->max_rooms) {
-    const size_t max = p->max_rooms * 2 + 16;
-    struct room *rooms = reallocarray (p->rooms, max, sizeof *rooms);
+    const size_t more = p->max_rooms + 16, max = p->max_rooms + more;
+    struct room *rooms;
 
-    if (!rooms)
+    if (!budget_take (p->budget, more * sizeof *rooms))
       return;
+    rooms = reallocarray (p->rooms, max, sizeof *rooms);
+    if (!rooms) {
+      budget_give (p->budget, more * sizeof *rooms);
+      return;
+    }
     p->rooms = rooms;
     p->max_rooms = max;
   }

@@ -12,6 +12,7 @@
 #ifndef VMDK_PLACES_H
 #define VMDK_PLACES_H
 
+#include "budget.h"
 #include "freed.h"
 #include "io.h"
 
@@ -31,6 +32,7 @@ struct places {
                                    was too short for a record */
 
   /* Places of grains that nobody uses. */
+  struct budget *budget;        /* bytes of memory, for this */
   struct room *rooms;
   size_t nr_rooms, max_rooms;
 };
@@ -42,7 +44,7 @@ enum origin {
   ORIGIN_OWN                    /* the entry in the file may still name it */
 };
 
-/* Forget all that has been added. */
+/* Forget all that has been added, and give back the memory. */
 extern void places_forget (struct places *p);
 
 /* Begin to give new places from the sector 'next' on, of a file of which
@@ -53,8 +55,9 @@ extern void places_begin (struct places *p, uint64_t next);
 /* Free the memory. */
 extern void places_destroy (struct places *p);
 
-/* Nobody uses the place of 'n' grains any more.  Too many such are
- * forgotten, until the file is checked the next time.
+/* Nobody uses the place of 'n' grains any more.  If there are too many such,
+ * or there is no memory to remember them, they are forgotten until the file is
+ * checked the next time.
  */
 extern void places_add (struct places *p, uint64_t place, uint64_t n);
 

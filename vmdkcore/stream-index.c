@@ -18,9 +18,10 @@
 
 struct stream_index {
   uint32_t **chunks;            /* sectors; 0: not found */
-  uint64_t nr_grains;
   uint64_t nr_chunks;
-  uint64_t behind, end, memory;
+  uint64_t behind, end;
+  struct budget *budget;
+  uint64_t memory;              /* bytes, taken from it */
   bool complete, twice, unordered;
 };
 
@@ -120,24 +121,38 @@ is_true_end (struct io *io, const struct hosted_header *h, uint64_t sector,
     is_zero_to_end (io, sector * SECTOR_SIZE);
 }
 
+/* Memory for the index, which is zero. */
+static void *
+allocate (struct stream_index *index, uint64_t n, size_t size,
+          const char *name, struct vmdk_error *error)
+{
+  void *p;
+
+  if (!budget_take (index->budget, n * size)) {
+    error_set (error, VMDK_ERROR_NOMEM, ENOMEM,
+               "%s: rebuilding the directory of this stream needs more "
+               "memory than cache-size= allows", name);
+    return NULL;
+  }
+  index->memory += n * size;
+  p = calloc (n, size);
+  if (!p)
+    error_nomem (error);
+  return p;
+}
+
 static int
 add_grain (struct stream_index *index, uint64_t grain, uint32_t sector,
-           uint64_t *budget, const char *name, struct vmdk_error *error)
+           const char *name, struct vmdk_error *error)
 {
   uint32_t **chunk = &index->chunks[grain / CHUNK];
 
   if (index->behind > grain)
     index->unordered = true;
   if (!*chunk) {
-    if (*budget < CHUNK * sizeof **chunk)
-      return error_set (error, VMDK_ERROR_NOMEM, ENOMEM,
-                        "%s: rebuilding the directory of this stream needs "
-                        "more memory than cache-size= allows", name);
-    *budget -= CHUNK * sizeof **chunk;
-    index->memory += CHUNK * sizeof **chunk;
-    *chunk = calloc (CHUNK, sizeof **chunk);
+    *chunk = allocate (index, CHUNK, sizeof **chunk, name, error);
     if (!*chunk)
-      return error_nomem (error);
+      return -1;
   }
   if ((*chunk)[grain % CHUNK] != 0)
     index->twice = true;
@@ -149,7 +164,7 @@ add_grain (struct stream_index *index, uint64_t grain, uint32_t sector,
 
 struct stream_index *
 stream_index_new (struct io *io, const struct hosted_header *h,
-                  uint64_t budget, const struct logger *logger,
+                  struct budget *budget, const struct logger *logger,
                   struct vmdk_error *error)
 {
   const uint64_t sectors =
@@ -163,21 +178,12 @@ stream_index_new (struct io *io, const struct hosted_header *h,
     error_nomem (error);
     return NULL;
   }
-  index->nr_grains = hosted_nr_grains (h);
-  index->nr_chunks = div_up (index->nr_grains, CHUNK);
-  if (index->nr_chunks * sizeof *index->chunks > budget) {
-    error_set (error, VMDK_ERROR_NOMEM, ENOMEM,
-               "%s: rebuilding the directory of this stream needs more "
-               "memory than cache-size= allows", io->name);
+  index->budget = budget;
+  index->nr_chunks = div_up (hosted_nr_grains (h), CHUNK);
+  index->chunks = allocate (index, index->nr_chunks, sizeof *index->chunks,
+                            io->name, error);
+  if (!index->chunks)
     goto err;
-  }
-  index->memory = index->nr_chunks * sizeof *index->chunks;
-  budget -= index->memory;
-  index->chunks = calloc (index->nr_chunks, sizeof *index->chunks);
-  if (!index->chunks) {
-    error_nomem (error);
-    goto err;
-  }
 
   /* Begin at the first grain, not at the end of the descriptor: the
    * padding between looks like the end of the stream.
@@ -196,7 +202,7 @@ stream_index_new (struct io *io, const struct hosted_header *h,
     if (step == STEP_END || step == STEP_DAMAGED)
       break;
     if (step == STEP_GRAIN &&
-        add_grain (index, lba / h->grain_size, (uint32_t) sector, &budget,
+        add_grain (index, lba / h->grain_size, (uint32_t) sector,
                    io->name, error) == -1)
       goto err;
     if (progress_at (&progress, sector * SECTOR_SIZE, error) == -1)
@@ -221,6 +227,7 @@ stream_index_free (struct stream_index *index)
   for (i = 0; index->chunks && i < index->nr_chunks; ++i)
     free (index->chunks[i]);
   free (index->chunks);
+  budget_give (index->budget, index->memory);
   free (index);
 }
 
@@ -234,12 +241,6 @@ bool
 stream_index_is_ordered (const struct stream_index *index)
 {
   return !index->unordered;
-}
-
-uint64_t
-stream_index_memory (const struct stream_index *index)
-{
-  return index->memory;
 }
 
 uint64_t

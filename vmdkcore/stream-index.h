@@ -10,22 +10,24 @@
 #ifndef VMDK_STREAM_INDEX_H
 #define VMDK_STREAM_INDEX_H
 
+#include "budget.h"
 #include "header.h"
 #include "io.h"
 
 struct stream_index;
 
-/* Read the whole stream in 'io'.  Uses at most about 'budget' bytes of
- * memory or fails.  Where the stream is damaged or cut the reading
+/* Read the whole stream in 'io'.  The memory that is needed is taken from
+ * 'budget', in bytes, which outlives the index; if not enough is left it
+ * fails.  Where the stream is damaged or cut the reading
  * stops, which is not a failure.  The log tells how far it is, and it can be
  * interrupted (VMDK_ERROR_INTERRUPTED).
  */
 extern struct stream_index *
 stream_index_new (struct io *io, const struct hosted_header *header,
-                  uint64_t budget, const struct logger *logger,
+                  struct budget *budget, const struct logger *logger,
                   struct vmdk_error *error);
 
-/* NULL is accepted. */
+/* Give back the memory.  NULL is accepted. */
 extern void stream_index_free (struct stream_index *index);
 
 /* Was the end of the stream reached, with all signs of a true one, and no
@@ -36,9 +38,6 @@ extern bool stream_index_is_complete (const struct stream_index *index);
 
 /* Did every grain follow those with lower numbers? */
 extern bool stream_index_is_ordered (const struct stream_index *index);
-
-/* The memory that the index uses, in bytes. */
-extern uint64_t stream_index_memory (const struct stream_index *index);
 
 /* Where the reading stopped, in bytes. */
 extern uint64_t stream_index_end (const struct stream_index *index);

@@ -198,7 +198,6 @@ vmdk_begin_writing (struct vmdk_image *image, struct vmdk_error *error)
     (void) lock_files (image_top_link (image), IO_LOCK_READ, &ignored);
     return -1;
   }
-  atomic_fetch_add (&image->memory->nr_writing, 1);
   atomic_store (&w->begun, true);
   return 0;
 }
@@ -314,9 +313,9 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
       r = alloc_end (link->extents[i]->alloc, error);
   if (r == -1 && !atomic_load (&w->failed))
     (void) fail_publishing (image, error);
-  atomic_store (&w->started, false);
+  if (atomic_exchange (&w->started, false))
+    atomic_fetch_sub (&image->memory->nr_changed, 1);
   atomic_store (&w->begun, false);
-  atomic_fetch_sub (&image->memory->nr_writing, 1);
   (void) lock_files (link, IO_LOCK_READ, &ignored);
   return r;
 }
@@ -391,7 +390,10 @@ writing_start (struct vmdk_image *image, struct vmdk_error *error)
       r = change_content_id (image, error);
     if (r == 0)
       r = sync_tables (image, error);
-    atomic_store (&w->started, r == 0);
+    if (r == 0) {
+      atomic_fetch_add (&image->memory->nr_changed, 1);
+      atomic_store (&w->started, true);
+    }
   }
   pthread_mutex_unlock (&w->start_lock);
   return r;

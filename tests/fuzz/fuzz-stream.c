@@ -26,7 +26,7 @@ check (const struct stream_index *index, const struct hosted_header *h,
   const uint64_t n = hosted_nr_grains (h);
   uint64_t grain, steps = 0;
 
-  if (behind > n || stream_index_memory (index) > BUDGET)
+  if (behind > n)
     abort ();
   for (grain = 0; grain < n && steps < 100000; ++steps) {
     const uint64_t run = stream_index_run (index, grain, n - grain);
@@ -44,6 +44,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   const struct logger logger = { 0 };
   struct hosted_header h;
+  struct budget budget;
   struct stream_index *index;
   struct vmdk_error error;
   struct io *io;
@@ -57,12 +58,15 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   io = io_mem_new (data, size, "disk.vmdk", &error);
   if (!io)
     return 0;
-  index = stream_index_new (io, &h, BUDGET, &logger, &error);
+  budget_init (&budget, BUDGET);
+  index = stream_index_new (io, &h, &budget, &logger, &error);
   if (index)
     check (index, &h, size);
   else if (error.message[0] == '\0')
     abort ();
   stream_index_free (index);
+  if (budget_left (&budget) != BUDGET)
+    abort ();
   io_unref (io);
   return 0;
 }

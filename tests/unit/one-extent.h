@@ -21,7 +21,7 @@ struct one {
   size_t size;
   struct io *io;
   struct extent_env env;
-  struct index_memory index_memory;
+  struct budget indexes, rooms;
   struct captured log;
   struct logger logger;
   struct extent *extent;
@@ -53,9 +53,10 @@ one_prepare (struct one *o)
 
   captured_init (&o->log, &o->logger);
   o->env.logger = &o->logger;
-  o->index_memory =
-    (struct index_memory) { PTHREAD_MUTEX_INITIALIZER, BUDGET };
-  o->env.index_memory = &o->index_memory;
+  budget_init (&o->indexes, BUDGET);
+  budget_init (&o->rooms, BUDGET);
+  o->env.indexes = &o->indexes;
+  o->env.rooms = &o->rooms;
   o->env.tables = table_cache_new (BUDGET);
   o->env.grains = grain_cache_new (BUDGET);
   o->env.inflaters = inflaters_new (BUDGET);

@@ -313,24 +313,31 @@ test_bad_entry (void **state)
   assert_damaged (1, "4294967295 bytes");
 }
 
+/* Map grain 5, whose entry is damaged. */
+static enum run_kind
+map_damaged (void)
+{
+  struct vmdk_error error;
+  struct run run;
+
+  assert_int_equal (o.extent->ops->map (o.extent, 5 * GRAIN_BYTES, 99,
+                                        MAP_FOR_READING, &run, &error), 0);
+  return run.kind;
+}
+
 /* The search for grains is given up, and begins anew when it is wanted next.
  */
 static void
 test_interrupted (void **state)
 {
-  uint8_t buf[GRAIN_BYTES];
   struct vmdk_error error;
-  struct run run;
 
   (void) state;
   make_stream ();
   store_le32 (stream_entry (&f, 5), UINT32_MAX);
   open_stream ();
   o.logger.interrupted = is_interrupted;
-  assert_int_equal (o.extent->ops->map (o.extent, 5 * GRAIN_BYTES,
-                                        sizeof buf, MAP_FOR_READING, &run,
-                                        &error), 0);
-  assert_int_equal (run.kind, RUN_BAD);
+  assert_int_equal (map_damaged (), RUN_BAD);
   assert_true (strstr (o.log.text, "was interrupted") != NULL);
   o.logger.interrupted = NULL;
   assert_all_right ();
@@ -340,6 +347,69 @@ test_interrupted (void **state)
   stream_add_marker (&f, 0, STREAM_EOS);
   assert_null (try_open_interrupted (&error));
   assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR, "was interrupted");
+}
+
+/* Memory that others have: the search fails, and is not made again until there
+ * is more of it.  What is damaged needs none.
+ */
+static void
+test_no_memory (void **state)
+{
+  const uint64_t half = BUDGET / 2;
+
+  make_stream ();
+  store_le32 (stream_entry (&f, 5), UINT32_MAX);
+  open_stream ();
+  assert_true (budget_take (&o.indexes, BUDGET));
+  /* One warning is of the entry. */
+  assert_int_equal (map_damaged (), RUN_BAD);
+  assert_logged (&o.log, 2, "cache-size=");
+  assert_int_equal (map_damaged (), RUN_BAD);
+  assert_logged (&o.log, 2, "cache-size=");
+  budget_give (&o.indexes, 1);
+  assert_int_equal (map_damaged (), RUN_BAD);
+  assert_logged (&o.log, 3, "cache-size=");
+  assert_int_equal (map_damaged (), RUN_BAD);
+  assert_logged (&o.log, 3, "cache-size=");
+  assert_true (budget_left (&o.indexes) == 1);
+
+  budget_give (&o.indexes, half);
+  assert_all_right ();
+  assert_logged (&o.log, 4, "found by their markers");
+  assert_true (budget_left (&o.indexes) < 1 + half);
+  o.extent->ops->close (o.extent);
+  o.extent = NULL;
+  assert_true (budget_left (&o.indexes) == 1 + half);
+}
+
+/* Search another stream of the same image. */
+static bool
+search_another (void *opaque)
+{
+  const struct hosted_header h = stream_header (&f);
+  struct extent *first = o.extent;
+  struct vmdk_error error;
+
+  (void) opaque;
+  o.logger.interrupted = NULL;
+  o.extent = extent_stream_new (o.io, &h, 159 * SECTOR_SIZE, &o.env, &error);
+  assert_non_null (o.extent);
+  assert_all_right ();
+  o.extent->ops->close (o.extent);
+  o.extent = first;
+  return false;
+}
+
+/* One search does not wait for another, which may take long. */
+static void
+test_two_searches (void **state)
+{
+  make_stream ();
+  store_le32 (stream_entry (&f, 5), UINT32_MAX);
+  open_stream ();
+  o.logger.interrupted = search_another;
+  assert_all_right ();
+  assert_true (o.logger.interrupted == NULL);
 }
 
 /* The tables are right in form, but name the wrong grains. */
@@ -595,6 +665,8 @@ main (void)
     TEST (test_bad_directory),
     TEST (test_bad_entry),
     TEST (test_interrupted),
+    TEST (test_no_memory),
+    TEST (test_two_searches),
     TEST (test_wrong_grain),
     TEST (test_bad_data),
     TEST (test_inflated_size),

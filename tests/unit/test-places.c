@@ -18,6 +18,7 @@
 
 #define SIZE 8                  /* sectors of a grain */
 #define START 21                /* not aligned */
+#define BUDGET 1792             /* bytes: for 16 places, 48, 112 */
 
 /* A file that does not get larger than 'limit' bytes. */
 static struct io io;
@@ -37,6 +38,7 @@ truncate_file (struct io *f, uint64_t size, struct vmdk_error *error)
 
 static const struct io_ops ops = { .truncate = truncate_file };
 
+static struct budget budget;
 static struct places places;
 static char name[] = "t.vmdk";
 
@@ -48,8 +50,9 @@ begin (bool aligned)
   };
   limit = UINT64_MAX;
   truncates = 0;
+  budget_init (&budget, BUDGET);
   places = (struct places) {
-    .io = &io, .grain_size = SIZE, .aligned = aligned,
+    .io = &io, .grain_size = SIZE, .aligned = aligned, .budget = &budget,
   };
   places_begin (&places, START);
 }
@@ -131,6 +134,28 @@ test_rooms (void **state)
   places_forget (&places);
   places_begin (&places, 80);
   assert_found (7, 1, 1, 80, ORIGIN_USED);
+  places_destroy (&places);
+}
+
+/* Places are remembered as long as there is memory, which is given back. */
+static void
+test_budget (void **state)
+{
+  uint64_t n, i;
+
+  begin (true);
+  for (n = 0; budget_left (&budget) > 0; ++n) {
+    assert_true (n < BUDGET);
+    places_add (&places, 1000 + n * SIZE, 1);
+  }
+  while (places.nr_rooms < places.max_rooms)
+    places_add (&places, 1000 + n++ * SIZE, 1);
+  places_add (&places, 1000 + n * SIZE, 1);
+  for (i = n; i-- > 0;)
+    assert_found (2 * i, 1, 1, 1000 + i * SIZE, ORIGIN_USED);
+  assert_found (1, 1, 1, 24, ORIGIN_USED);
+  places_forget (&places);
+  assert_true (budget_left (&budget) == BUDGET);
   places_destroy (&places);
 }
 
@@ -233,6 +258,7 @@ main (void)
     cmocka_unit_test (test_from_the_end),
     cmocka_unit_test (test_return_end),
     cmocka_unit_test (test_rooms),
+    cmocka_unit_test (test_budget),
     cmocka_unit_test (test_freed_returns),
     cmocka_unit_test (test_freed_is_forgotten),
     cmocka_unit_test (test_limit),

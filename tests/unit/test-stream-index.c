@@ -16,6 +16,7 @@
 #define BUDGET (UINT64_C (1) << 20)
 
 static struct stream_file f;
+static struct budget budget;
 static struct stream_index *latest;
 
 /* Scan the first 'size' bytes, with another header if 'h' is not NULL.
@@ -30,7 +31,8 @@ scan_with (const struct hosted_header *h, uint64_t size)
 
   assert_non_null (io);
   stream_index_free (latest);
-  latest = stream_index_new (io, h ? h : &own, BUDGET, &no_log, &error);
+  budget_init (&budget, BUDGET);
+  latest = stream_index_new (io, h ? h : &own, &budget, &no_log, &error);
   if (!latest)
     fail_msg ("%s", error.message);
   assert_int_equal (io->refs, 1);
@@ -474,21 +476,26 @@ test_garbage_behind (void **state)
   assert_int_equal (stream_index_find (latest, 20), 0);
 }
 
-/* 'budget' is enough, and a byte less is not. */
+/* 'needed' is enough, and a byte less is not.  All of it is given back. */
 static void
-check_budget (const struct hosted_header *h, uint64_t budget)
+check_budget (const struct hosted_header *h, uint64_t needed)
 {
+  struct budget enough, too_small;
   struct vmdk_error error;
   struct stream_index *index;
   struct io *io = io_mem_new (f.data, f.sectors * SECTOR_SIZE, "t.vmdk",
                               &error);
 
   assert_non_null (io);
-  index = stream_index_new (io, h, budget, &no_log, &error);
+  budget_init (&enough, needed);
+  index = stream_index_new (io, h, &enough, &no_log, &error);
   assert_non_null (index);
-  assert_true (stream_index_memory (index) == budget);
+  assert_int_equal (budget_left (&enough), 0);
   stream_index_free (index);
-  assert_null (stream_index_new (io, h, budget - 1, &no_log, &error));
+  assert_true (budget_left (&enough) == needed);
+  budget_init (&too_small, needed - 1);
+  assert_null (stream_index_new (io, h, &too_small, &no_log, &error));
+  assert_true (budget_left (&too_small) == needed - 1);
   assert_error (&error, VMDK_ERROR_NOMEM, ENOMEM, "t.vmdk: ");
   assert_error (&error, VMDK_ERROR_NOMEM, ENOMEM, "cache-size=");
   io_unref (io);
