@@ -24,3 +24,18 @@ cp "$disk" "$TMP/before"
 nbdkit -U - vmdk "$disk" --run 'nbdinfo "$uri"' >"$OUT.info"
 grep 'read-only because .* has more than one part in it' "$OUT.info"
 cmp "$disk" "$TMP/before"
+
+# Nor is it if that is a file of its parent.
+cd "$TMP/in"
+printf '%s\n' '# Disk DescriptorFile' version=1 CID=11111111 \
+  parentCID=ffffffff 'createType="monolithicFlat"' \
+  'RW 8 FLAT "base-flat.vmdk" 0' >base.vmdk
+truncate -s 4096 base-flat.vmdk
+ln base-flat.vmdk child-flat.vmdk
+printf '%s\n' '# Disk DescriptorFile' version=1 CID=22222222 \
+  parentCID=11111111 'createType="monolithicFlat"' \
+  'parentFileNameHint="base.vmdk"' 'RW 8 FLAT "child-flat.vmdk" 0' >child.vmdk
+# shellcheck disable=SC2016
+nbdkit -U - vmdk child.vmdk --run 'nbdinfo "$uri"' >"$OUT.info"
+grep 'child\.vmdk: is read-only because .*-flat\.vmdk has more than one part' \
+  "$OUT.info"

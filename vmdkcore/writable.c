@@ -18,28 +18,52 @@
 /* To read so many bytes of tables takes no time that a client would see. */
 #define MAX_SMALL (4 * 1024 * 1024)
 
-static bool
-same_file (const struct io *a, const struct io *b)
+/* A file of an image. */
+struct image_file {
+  const struct io *io;
+  bool top;                     /* of the link that is to be written */
+};
+
+static int
+compare_files (const void *a, const void *b)
 {
-  return a->dev == b->dev && a->ino == b->ino && a->ino != 0;
+  const struct io *x = ((const struct image_file *) a)->io;
+  const struct io *y = ((const struct image_file *) b)->io;
+
+  if (x->dev != y->dev)
+    return x->dev < y->dev ? -1 : 1;
+  return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
-/* Is a file of the link the same as another one of it, or of a parent? */
-static const struct io *
-find_shared_file (const struct vmdk_image *image)
+/* No file of the link may be the same as another one of it, or of a parent. */
+static int
+check_files (const struct vmdk_image *image, struct vmdk_error *error)
 {
-  const struct link *top = image_top_link (image);
-  size_t i, j, k;
+  const struct chain *chain = &image->chain;
+  struct image_file *files;
+  size_t i, j, nr = 0;
+  int r = 0;
 
-  for (i = 0; i < top->nr_files; ++i) {
-    if (i > 0 && same_file (top->files[0], top->files[i]))
-      return top->files[i];
-    for (j = 1; j < image->chain.nr; ++j)
-      for (k = 0; k < image->chain.links[j]->nr_files; ++k)
-        if (same_file (top->files[i], image->chain.links[j]->files[k]))
-          return top->files[i];
-  }
-  return NULL;
+  for (i = 0; i < chain->nr; ++i)
+    nr += chain->links[i]->nr_files;
+  files = malloc ((nr + 1) * sizeof *files);
+  if (!files)
+    return error_nomem (error);
+  nr = 0;
+  for (i = 0; i < chain->nr; ++i)
+    for (j = 0; j < chain->links[i]->nr_files; ++j)
+      files[nr++] = (struct image_file) {
+        .io = chain->links[i]->files[j], .top = i == 0,
+      };
+  qsort (files, nr, sizeof *files, compare_files);
+  for (i = 1; i < nr && r == 0; ++i)
+    if ((files[i - 1].top || files[i].top) && files[i].io->ino != 0 &&
+        compare_files (&files[i - 1], &files[i]) == 0)
+      r = error_set (error, VMDK_ERROR_CORRUPT, EROFS,
+                     "%s: is read-only because %s has more than one part in "
+                     "it", image_top_link (image)->name, files[i].io->name);
+  free (files);
+  return r;
 }
 
 /* What a line has of a file. */
@@ -100,7 +124,6 @@ writing_check_image (const struct vmdk_image *image,
                      struct vmdk_error *error)
 {
   const struct link *link = image_top_link (image);
-  const struct io *shared;
   size_t i;
 
   if (image->chain.cut)
@@ -128,12 +151,8 @@ writing_check_image (const struct vmdk_image *image,
       return error_set (error, VMDK_ERROR_UNSUPPORTED, EROFS,
                         "%s: is read-only because writing to %s is not "
                         "permitted", link->name, link->files[i]->name);
-  shared = find_shared_file (image);
-  if (shared)
-    return error_set (error, VMDK_ERROR_CORRUPT, EROFS,
-                      "%s: is read-only because %s has more than one part in "
-                      "it", link->name, shared->name);
-  return check_shares (link, error) == -1 ||
+  return check_files (image, error) == -1 ||
+    check_shares (link, error) == -1 ||
     content_id_check (link, error) == -1 ? -1 : 0;
 }
 
