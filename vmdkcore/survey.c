@@ -263,7 +263,7 @@ static int
 mark_extent (const struct look *l, const struct extent_line *line)
 {
   const struct identity self = { l->io->dev, l->io->ino };
-  struct identity id;
+  struct identity id = { 0 };
   int r = 0;
 
   if (line->utf8_name)
@@ -282,7 +282,7 @@ add_parent (const struct look *l, const char *name, const struct parent *p)
   const struct identity self = { l->io->dev, l->io->ino };
   struct survey *s = l->s;
   struct parent *parents;
-  struct identity id;
+  struct identity id = { 0 };
   const int r = identify (l, name, false, &id);
 
   if (r != 1 || compare_ids (&id, &self) == 0)
