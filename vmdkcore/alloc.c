@@ -69,7 +69,7 @@ alloc_new (struct grains *g, const struct gtable_layout *layout,
   a->kind = kind;
   a->first = first;
   a->places.io = g->io;
-  a->places.budget = g->rooms;
+  a->places.budget = g->env->rooms;
   a->places.grain_size = g->grain_size;
   a->places.aligned = kind->aligned;
   a->unclean = unclean;
@@ -119,8 +119,8 @@ begin (struct alloc *a, struct vmdk_error *error)
     return 0;
   places_forget (&a->places);
   if (gtable_begin_changes (a->g->gt, error) == -1 ||
-      recover_tables (&a->layout, a->unclean, true, RECOVER_BUDGET, &unused,
-                      &report, error) == -1)
+      recover_tables (&a->layout, a->unclean, true, a->g->env->checks,
+                      &unused, &report, error) == -1)
     return -1;
   recover_log (&report, a->g->io->name, a->g->logger);
   if (report.nr_mended > 0)

@@ -45,6 +45,7 @@ enum map_purpose {
 
 struct alloc;
 struct extent;
+struct recover_memory;
 
 struct extent_ops {
   /* The longest run at 'offset' (bytes, inside the extent), at most
@@ -97,6 +98,7 @@ struct extent_env {
   struct budget *indexes;       /* bytes, for the indexes of streams */
   struct budget *rooms;         /* bytes, to remember places without a grain */
   struct budget *extents;       /* how many there may be */
+  struct recover_memory *checks; /* of tables */
   bool salvage;                 /* serve what is there of a cut stream */
 };
 

@@ -57,7 +57,7 @@ grains_init (struct grains *g, struct io *io, uint64_t capacity,
   g->extent.grain_size = grain_size * SECTOR_SIZE;
   g->io = io_ref (io);
   g->logger = env->logger;
-  g->rooms = env->rooms;
+  g->env = env;
   g->capacity = capacity;
   g->grain_size = grain_size;
   return 0;

@@ -20,7 +20,7 @@ struct grains {
   struct io *io;
   struct gtable *gt;
   const struct logger *logger;
-  struct budget *rooms;         /* of the environment */
+  const struct extent_env *env;
   uint64_t capacity;            /* sectors, by the header */
   uint64_t grain_size;          /* sectors */
 };

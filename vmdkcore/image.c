@@ -36,6 +36,7 @@ init_env (struct vmdk_image *image, const struct vmdk_options *options,
     .indexes = &image->memory->indexes,
     .rooms = &image->memory->rooms,
     .extents = &image->memory->extents,
+    .checks = &image->memory->checks,
     .salvage = options->salvage,
   };
   return 0;

@@ -10,6 +10,7 @@
 
 #include "descriptor.h"
 #include "extent.h"
+#include "recover.h"
 
 /* Of all images together: each extent takes memory, also if it is a line of
  * ten bytes.
@@ -21,6 +22,7 @@ struct vmdk_memory {
   struct grain_cache *grains;
   struct inflaters *inflaters;
   struct budget indexes, rooms, extents; /* see struct extent_env */
+  struct recover_memory checks;
 
   /* What changes may take before they are published, in bytes, and by how
    * many images that have been changed it is shared.

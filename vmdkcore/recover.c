@@ -391,8 +391,46 @@ mend_all (struct check *c)
   return io_sync (c->l->io, c->error);
 }
 
+void
+recover_memory_init (struct recover_memory *memory, uint64_t one,
+                     uint64_t all)
+{
+  memory->one = one;
+  memory->all = all;
+  memory->taken = 0;
+  pthread_mutex_init (&memory->lock, NULL);
+  pthread_cond_init (&memory->returned, NULL);
+}
+
+void
+recover_memory_destroy (struct recover_memory *memory)
+{
+  pthread_cond_destroy (&memory->returned);
+  pthread_mutex_destroy (&memory->lock);
+}
+
+static void
+take_memory (struct recover_memory *memory, uint64_t n)
+{
+  pthread_mutex_lock (&memory->lock);
+  while ( memory->taken > 0 && memory->taken + n > memory->all)
+    pthread_cond_wait (&memory->returned, &memory->lock);
+  memory->taken += n;
+  pthread_mutex_unlock (&memory->lock);
+}
+
+static void
+return_memory (struct recover_memory *memory, uint64_t n)
+{
+  pthread_mutex_lock (&memory->lock);
+  memory->taken -= n;
+  pthread_cond_broadcast (&memory->returned);
+  pthread_mutex_unlock (&memory->lock);
+}
+
+/* See what is to be done, and how much memory that takes. */
 static int
-prepare (struct check *c, uint64_t budget)
+prepare (struct check *c, uint64_t budget, uint64_t *needed)
 {
   const struct gtable_layout *l = c->l;
   const uint64_t sectors = div_up (l->io->size, SECTOR_SIZE);
@@ -425,6 +463,17 @@ prepare (struct check *c, uint64_t budget)
   for (k = 0; k < 2; ++k)
     if (l->directory[k] != 0)
       c->copies[c->nr_copies++].directory = l->directory[k];
+  *needed = c->window_size / 8 + MAX_ENTRIES * sizeof *c->merged +
+    c->table_bytes + c->nr_tables * sizeof *c->tables +
+    c->nr_copies * (uint64_t) READ_SIZE;
+  return 0;
+}
+
+static int
+allocate (struct check *c)
+{
+  unsigned k;
+
   c->bits = malloc ((size_t) c->window_size / 8);
   c->merged = malloc (MAX_ENTRIES * sizeof *c->merged);
   c->image = malloc (c->table_bytes);
@@ -452,7 +501,7 @@ check_and_mend (struct check *c, bool repair)
 
 int
 recover_tables (const struct gtable_layout *layout, bool interrupted,
-                bool repair, uint64_t budget,
+                bool repair, struct recover_memory *memory,
                 const struct recover_unused *unused,
                 struct recover_report *report, struct vmdk_error *error)
 {
@@ -460,11 +509,15 @@ recover_tables (const struct gtable_layout *layout, bool interrupted,
     .l = layout, .error = error, .report = report,
     .unused = unused, .unused_from = layout->plain_from,
   };
+  uint64_t needed;
   unsigned k;
   int r;
 
   *report = (struct recover_report) { .interrupted = interrupted };
-  r = prepare (&c, budget);
+  if (prepare (&c, memory->one, &needed) == -1)
+    return -1;
+  take_memory (memory, needed);
+  r = allocate (&c);
   if (r == 0)
     r = check_and_mend (&c, repair);
   for (k = 0; k < 2; ++k)
@@ -473,6 +526,7 @@ recover_tables (const struct gtable_layout *layout, bool interrupted,
   free (c.image);
   free (c.merged);
   free (c.bits);
+  return_memory (memory, needed);
   return r;
 }
 

@@ -10,10 +10,25 @@
 #ifndef VMDK_RECOVER_H
 #define VMDK_RECOVER_H
 
+#include <pthread.h>
+
 #include "gtable.h"
 
-/* Memory for a check that is not slow, in bytes. */
-#define RECOVER_BUDGET (16 * 1024 * 1024)
+/* Memory for checks, in bytes: what one may use to find overlaps, the smaller
+ * the slower, and what those that run at the same time may use together.
+ * Others wait.
+ */
+struct recover_memory {
+  uint64_t one, all;
+  pthread_mutex_t lock;
+  pthread_cond_t returned;
+  uint64_t taken;
+};
+
+/* Not while a check uses it. */
+extern void recover_memory_init (struct recover_memory *memory, uint64_t one,
+                                 uint64_t all);
+extern void recover_memory_destroy (struct recover_memory *memory);
 
 struct recover_report {
   bool interrupted;             /* was the last writer? */
@@ -47,9 +62,9 @@ struct recover_unused {
  * the file has the mark of such a one, for the report.
  *
  * Nothing is written unless everything can be put right; then it is durable
- * when this returns 0.  'budget' (bytes) bounds the memory for finding
- * overlaps, the smaller the slower; 16 bytes for each table and a MiB come
- * on top.  'unused' is told in order of the file while it is checked, and so
+ * when this returns 0.  Takes its part of 'memory', waiting for it if others
+ * have it, which is at most memory->one, 16 bytes for each table and a MiB; a
+ * check that needs more than there is for all runs alone.  'unused' is told in order of the file while it is checked, and so
  * also if this fails in the end; NULL: nobody is.  Fails with
  * VMDK_ERROR_CORRUPT if the file must not be written, with VMDK_ERROR_IO if
  * neither copy of a table can be read, with VMDK_ERROR_UNSUPPORTED for tables
@@ -57,7 +72,8 @@ struct recover_unused {
  * written.  The file must not be changed by another thread meanwhile.
  */
 extern int recover_tables (const struct gtable_layout *layout,
-                           bool interrupted, bool repair, uint64_t budget,
+                           bool interrupted, bool repair,
+                           struct recover_memory *memory,
                            const struct recover_unused *unused,
                            struct recover_report *report,
                            struct vmdk_error *error);

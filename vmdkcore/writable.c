@@ -196,7 +196,7 @@ writing_check_tables (const struct vmdk_image *image,
     if (!e->alloc)
       continue;
     if (recover_tables (gtable_layout (g->gt), alloc_is_unclean (e->alloc),
-                        false, RECOVER_BUDGET, NULL, &report, error) == -1)
+                        false, g->env->checks, NULL, &report, error) == -1)
       return -1;
     recover_log (&report, g->io->name, &image->logger);
   }

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "extent.h"
+#include "recover.h"
 #include "unit.h"
 
 /* Bytes, for each cache. */
@@ -22,6 +23,7 @@ struct one {
   struct io *io;
   struct extent_env env;
   struct budget indexes, rooms;
+  struct recover_memory checks;
   struct captured log;
   struct logger logger;
   struct extent *extent;
@@ -57,6 +59,8 @@ one_prepare (struct one *o)
   budget_init (&o->rooms, BUDGET);
   o->env.indexes = &o->indexes;
   o->env.rooms = &o->rooms;
+  recover_memory_init (&o->checks, BUDGET, BUDGET);
+  o->env.checks = &o->checks;
   o->env.tables = table_cache_new (BUDGET);
   o->env.grains = grain_cache_new (BUDGET);
   o->env.inflaters = inflaters_new (BUDGET);

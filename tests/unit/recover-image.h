@@ -230,10 +230,17 @@ make (unsigned nr_copies, uint32_t entries, uint64_t nr_grains,
 static inline int
 run (bool interrupted, bool repair, uint64_t budget)
 {
+  struct recover_memory memory;
+  int r;
+
+  recover_memory_init (&memory, budget, 1);
   m.writes = m.reads = 0;
   m.written = 0;
-  return recover_tables (&m.layout, interrupted, repair, budget, NULL,
-                         &report, &error);
+  r = recover_tables (&m.layout, interrupted, repair, &memory, NULL, &report,
+                      &error);
+  assert_int_equal (memory.taken, 0);
+  recover_memory_destroy (&memory);
+  return r;
 }
 
 #define recover() run (false, true, 1 << 20)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 
 #include "unit.h"
 
@@ -38,6 +39,10 @@ struct memory {
 
 static struct memory m;
 
+/* What checks took together, at most. */
+static struct recover_memory memory;
+static uint64_t most_taken;
+
 static int
 memory_pread (struct io *io, void *buf, size_t count, uint64_t offset,
               struct vmdk_error *error)
@@ -45,6 +50,10 @@ memory_pread (struct io *io, void *buf, size_t count, uint64_t offset,
   if (offset > io->size || count > io->size - offset)
     return error_set (error, VMDK_ERROR_IO, EIO, "t.vmdk: end of file");
   memcpy (buf, m.data + offset, count);
+  pthread_mutex_lock (&memory.lock);
+  most_taken = max_u64 (most_taken, memory.taken);
+  pthread_mutex_unlock (&memory.lock);
+  sched_yield ();
   return 0;
 }
 
@@ -144,6 +153,8 @@ setup (void **state)
   m.io.size = SECTORS * SECTOR_SIZE;
   m.io.writable = true;
   m.max_writes = UINT_MAX;
+  recover_memory_init (&memory, 4096, 1);
+  most_taken = 0;
   interrupted = false;
   for (i = 0; i < 2; ++i) {
     store_le32 (m.data + SECTOR_SIZE + 4 * i, GT (i));
@@ -177,10 +188,11 @@ recover_in (uint64_t budget)
 {
   const struct gtable_layout l = layout ();
 
+  memory.one = budget;
   m.writes = 0;
   nr_unused = 0;
-  return recover_tables (&l, interrupted, true, budget, &tell_unused, &report,
-                         &error);
+  return recover_tables (&l, interrupted, true, &memory, &tell_unused,
+                         &report, &error);
 }
 
 static int
@@ -440,11 +452,55 @@ test_log (void **state)
     if (cases[i].differ)
       store_le32 (entry (1, 199), 1);
     assert_int_equal (recover_tables (&l, cases[i].interrupted,
-                                      cases[i].repair, 4096, NULL,
+                                      cases[i].repair, &memory, NULL,
                                       &report, &error), 0);
     recover_log (&report, "t.vmdk", &logger);
     assert_string_equal (log.text, cases[i].text);
     assert_int_equal (log.warnings, cases[i].warnings);
+  }
+}
+
+static void *
+check_often (void *opaque)
+{
+  const struct gtable_layout l = layout ();
+  struct recover_report ignored;
+  struct vmdk_error e;
+  unsigned i;
+
+  (void) opaque;
+  for (i = 0; i < 100; ++i)
+    if (recover_tables (&l, false, false, &memory, NULL, &ignored, &e) == -1)
+      return &memory;
+  return NULL;
+}
+
+/* Checks of several images do not take more memory together than there is;
+ * but one may always run.
+ */
+static void
+test_together (void **state)
+{
+  pthread_t threads[4];
+  uint64_t one, n;
+  void *failed;
+  size_t i;
+
+  (void) state;
+  assert_null (check_often (NULL));
+  one = most_taken;
+  assert_true (one > 1);
+  for (n = 1; n <= 2; ++n) {
+    memory.all = n * one;
+    for (i = 0; i < ARRAY_LENGTH (threads); ++i)
+      assert_int_equal (pthread_create (&threads[i], NULL, check_often, NULL),
+                        0);
+    for (i = 0; i < ARRAY_LENGTH (threads); ++i) {
+      assert_int_equal (pthread_join (threads[i], &failed), 0);
+      assert_null (failed);
+    }
+    assert_true (most_taken <= n * one);
+    assert_int_equal (memory.taken, 0);
   }
 }
 
@@ -455,7 +511,7 @@ test_unusual (void **state)
 
   (void) state;
   l.entries_per_table = 16;
-  assert_int_equal (recover_tables (&l, false, true, 4096, NULL, &report,
+  assert_int_equal (recover_tables (&l, false, true, &memory, NULL, &report,
                                     &error), -1);
   assert_error (&error, VMDK_ERROR_UNSUPPORTED, ENOTSUP, "16 entries");
 }
@@ -476,6 +532,7 @@ main (void)
     cmocka_unit_test_setup (test_behind_last, setup),
     cmocka_unit_test_setup (test_interrupted, setup),
     cmocka_unit_test_setup (test_log, setup),
+    cmocka_unit_test_setup (test_together, setup),
     cmocka_unit_test_setup (test_unusual, setup),
   };
 
