@@ -65,7 +65,7 @@ for _ in range(2):
     h = server.connect()
     for at in PLACES:
         h.pwrite(DATA, at)
-    fail(("fallocate", "disk.vmdk", 0, END, -200))
+    fail(("pwrite", "disk.vmdk", 0, END, -200))
     leave(lambda: h.aio_zero(512 * MIB, 0, flags=nbd.CMD_FLAG_NO_HOLE),
           "vmdk: zero count=")
     wait_until(lambda: all(watcher.pread(65536, at) == bytes(65536)
