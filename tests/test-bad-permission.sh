@@ -21,10 +21,15 @@ if [ "$(id -u)" -eq 0 ]; then
   # The list of reports belongs to the user of the test.
   mkdir "$TMP/.reports-of-nobody"
   chmod 777 "$TMP/.reports-of-nobody"
+  # So do the counts of "make coverage": without a place for them the server
+  # says so.
+  mkdir "$TMP/.counts-of-nobody"
+  chmod 777 "$TMP/.counts-of-nobody"
   mkdir "$TMP/bin"
   cat >"$TMP/bin/nbdkit" <<END
 #!/bin/sh
 NBDKIT_REPORTS='$TMP/.reports-of-nobody' \\
+  GCOV_PREFIX='$TMP/.counts-of-nobody' \\
   exec setpriv --reuid=65534 --clear-groups '$top_builddir/nbdkit' "\$@"
 END
   chmod 755 "$TMP/bin" "$TMP/bin/nbdkit"
