@@ -67,3 +67,13 @@ cid=$(strings "$DIR/base.vmdk" | sed -n 's/^CID=//p' | head -n 1)
   done
 } >"$DIR/a.vmdk"
 lists dir="$DIR" 'a.vmdk good.vmdk'
+
+# One that is wrong cannot name any number of parents: each would have to be
+# looked for.
+rm "$DIR"/*
+printf '# Disk DescriptorFile\nversion=1\nRW x\n' >"$DIR/a.vmdk"
+for ((i = 1; i <= 6; i++)); do
+  make_disk "base$i" monolithicSparse
+  printf 'parentFileNameHint="base%d.vmdk"\n' $i >>"$DIR/a.vmdk"
+done
+lists dir="$DIR" 'a.vmdk base5.vmdk base6.vmdk'

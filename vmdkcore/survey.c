@@ -19,6 +19,11 @@
 #include "progress.h"
 #include "survey.h"
 
+/* A descriptor has one, or two in different encodings.  Of one that is wrong, so
+ * many are looked at.
+ */
+#define MAX_HINTS 4
+
 /* So much of a file tells whether it is a descriptor. */
 #define PROBE_SIZE 16384
 
@@ -322,6 +327,7 @@ take_words (const struct look *l, const char *text, size_t len,
   const struct parent any = { .any_cid = true };
   struct span rest = text_body (text, len), line, key, value;
   enum extent_access access;
+  unsigned nr_hints = 0;
   bool is_closed;
   int r = 0;
 
@@ -331,6 +337,8 @@ take_words (const struct look *l, const char *text, size_t len,
 
     if (is_extent ? !has_lines : !text_split_pair (line, &key, &value) ||
         !span_starts (key, "parentFileNameHint"))
+      continue;
+    if (!is_extent && ++nr_hints > MAX_HINTS)
       continue;
     while (is_extent && value.len > 0 && value.p[0] != '"')
       value.p++, value.len--;
