@@ -81,3 +81,25 @@ slow False
 nbdkit -v -U - vmdk "$IMAGE" --run \
   'nbdsh -u "$uri" -c "h.pwrite(bytes(512), 0); h.flush()"' 2>"$TMP/log"
 wait_for 1 'checking the grain tables: 90 %'
+
+# Requests that wait for the one that checks do not do it again, each for as
+# long, when nobody waits for them.
+slow True
+nbdkit -fv -P "$TMP/pid2" -U "$TMP/sock2" vmdk "$IMAGE" 2>"$TMP/log" &
+cleanup_fn stop_nbdkit "$TMP/pid2"
+for ((i = 0; i < 600; i++)); do
+  [ ! -s "$TMP/pid2" ] || break
+  sleep 0.1
+done
+nbdsh -c "
+h.connect_unix('$TMP/sock2')
+for i in range(4):
+    h.aio_pwrite(nbd.Buffer.from_bytearray(bytearray(512)), 512 * i)
+while True:
+    h.poll(-1)" &
+client=$!
+wait_for 1 'large.vmdk: checking the grain tables: 10 %'
+kill $client
+wait $client || :
+wait_for 4 'was interrupted'
+[ "$(grep -c 'large.vmdk: checking the grain tables$' "$TMP/log")" -eq 1 ]

@@ -12,6 +12,7 @@
 
 #include "alloc.h"
 #include "content-id.h"
+#include "progress.h"
 #include "recover.h"
 #include "writing.h"
 
@@ -185,8 +186,11 @@ writing_check_tables (const struct vmdk_image *image,
                       struct vmdk_error *error)
 {
   const struct link *link = image_top_link (image);
+  struct progress progress;
   size_t i;
 
+  progress_begin (&progress, &image->logger, link->name,
+                  "checking the grain tables of all extents", 0);
   for (i = 0; i < link->nr_extents; ++i) {
     const struct extent *e = link->extents[i];
     const struct grains *g = (const struct grains *) e;
@@ -195,7 +199,8 @@ writing_check_tables (const struct vmdk_image *image,
     /* Only extents with grains have an allocator. */
     if (!e->alloc)
       continue;
-    if (recover_tables (gtable_layout (g->gt), alloc_is_unclean (e->alloc),
+    if (progress_at (&progress, i, error) == -1 ||
+        recover_tables (gtable_layout (g->gt), alloc_is_unclean (e->alloc),
                         false, g->env->checks, NULL, &report, error) == -1)
       return -1;
     recover_log (&report, g->io->name, &image->logger);

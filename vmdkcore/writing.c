@@ -13,6 +13,7 @@
 
 #include "alloc.h"
 #include "content-id.h"
+#include "progress.h"
 #include "stream-image.h"
 #include "writing.h"
 
@@ -123,9 +124,12 @@ begin_extent (struct vmdk_image *image, struct alloc *a,
   return fail (image, &failure);
 }
 
-/* Put right what is not in order, and can be. */
+/* Put right what is not in order, and can be.  No extent may take long, and
+ * all together still do.
+ */
 static int
-begin_extents (struct vmdk_image *image, struct vmdk_error *error)
+begin_extents (struct vmdk_image *image, struct progress *progress,
+               struct vmdk_error *error)
 {
   const struct link *link = image_top_link (image);
   size_t i;
@@ -133,7 +137,8 @@ begin_extents (struct vmdk_image *image, struct vmdk_error *error)
   for (i = 0; i < link->nr_extents; ++i) {
     struct alloc *a = link->extents[i]->alloc;
 
-    if (a && begin_extent (image, a, error) == -1)
+    if (a && (progress_at (progress, i, error) == -1 ||
+              begin_extent (image, a, error) == -1))
       return -1;
   }
   return 0;
@@ -376,15 +381,23 @@ int
 writing_start (struct vmdk_image *image, struct vmdk_error *error)
 {
   struct writing *w = &image->writing;
+  struct progress progress;
   int r = 0;
 
   if (atomic_load (&w->started))
     return 0;
+  /* Requests that wait while one looks at the tables do not all try it again
+   * when that one has been given up.
+   */
+  progress_begin (&progress, &image->logger, image_top_link (image)->name,
+                  "getting ready for the first change", 0);
   pthread_mutex_lock (&w->start_lock);
   if (!atomic_load (&w->started)) {
-    r = check_tables (image, error);
+    r = progress_at (&progress, 0, error);
     if (r == 0)
-      r = begin_extents (image, error);
+      r = check_tables (image, error);
+    if (r == 0)
+      r = begin_extents (image, &progress, error);
     /* This syncs the file that the descriptor is in. */
     if (r == 0)
       r = change_content_id (image, error);
