@@ -397,7 +397,7 @@ recover_memory_init (struct recover_memory *memory, uint64_t one,
 {
   memory->one = one;
   memory->all = all;
-  memory->taken = 0;
+  memory->taken[0] = memory->taken[1] = 0;
   pthread_mutex_init (&memory->lock, NULL);
   pthread_cond_init (&memory->returned, NULL);
 }
@@ -409,21 +409,42 @@ recover_memory_destroy (struct recover_memory *memory)
   pthread_mutex_destroy (&memory->lock);
 }
 
-static void
-take_memory (struct recover_memory *memory, uint64_t n)
+/* How much is taken by checks such as one that needs 'n'. */
+static uint64_t *
+taken_by_such (struct recover_memory *memory, uint64_t n)
 {
+  return &memory->taken[n <= memory->all / 8];
+}
+
+static int
+take_memory (struct recover_memory *memory, uint64_t n, const struct io *io,
+             const struct logger *logger, struct vmdk_error *error)
+{
+  uint64_t *taken = taken_by_such (memory, n);
+  struct progress progress;
+  struct timespec until;
+  int r = 0;
+
+  progress_begin (&progress, logger, io->name,
+                  "waiting for other checks of grain tables", 0);
   pthread_mutex_lock (&memory->lock);
-  while ( memory->taken > 0 && memory->taken + n > memory->all)
-    pthread_cond_wait (&memory->returned, &memory->lock);
-  memory->taken += n;
+  while (r == 0 && *taken > 0 && *taken + n > memory->all) {
+    clock_gettime (CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    pthread_cond_timedwait (&memory->returned, &memory->lock, &until);
+    r = progress_at (&progress, 0, error);
+  }
+  if (r == 0)
+    *taken += n;
   pthread_mutex_unlock (&memory->lock);
+  return r;
 }
 
 static void
 return_memory (struct recover_memory *memory, uint64_t n)
 {
   pthread_mutex_lock (&memory->lock);
-  memory->taken -= n;
+  *taken_by_such (memory, n) -= n;
   pthread_cond_broadcast (&memory->returned);
   pthread_mutex_unlock (&memory->lock);
 }
@@ -514,9 +535,9 @@ recover_tables (const struct gtable_layout *layout, bool interrupted,
   int r;
 
   *report = (struct recover_report) { .interrupted = interrupted };
-  if (prepare (&c, memory->one, &needed) == -1)
+  if (prepare (&c, memory->one, &needed) == -1 ||
+      take_memory (memory, needed, layout->io, layout->logger, error) == -1)
     return -1;
-  take_memory (memory, needed);
   r = allocate (&c);
   if (r == 0)
     r = check_and_mend (&c, repair);

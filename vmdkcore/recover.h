@@ -16,13 +16,14 @@
 
 /* Memory for checks, in bytes: what one may use to find overlaps, the smaller
  * the slower, and what those that run at the same time may use together.
- * Others wait.
+ * Others wait.  Those that need little do not wait for those that need much,
+ * which may be slow.
  */
 struct recover_memory {
   uint64_t one, all;
   pthread_mutex_t lock;
   pthread_cond_t returned;
-  uint64_t taken;
+  uint64_t taken[2];            /* much and little at a time */
 };
 
 /* Not while a check uses it. */

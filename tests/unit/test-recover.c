@@ -51,7 +51,7 @@ memory_pread (struct io *io, void *buf, size_t count, uint64_t offset,
     return error_set (error, VMDK_ERROR_IO, EIO, "t.vmdk: end of file");
   memcpy (buf, m.data + offset, count);
   pthread_mutex_lock (&memory.lock);
-  most_taken = max_u64 (most_taken, memory.taken);
+  most_taken = max_u64 (most_taken, memory.taken[0] + memory.taken[1]);
   pthread_mutex_unlock (&memory.lock);
   sched_yield ();
   return 0;
@@ -500,8 +500,41 @@ test_together (void **state)
       assert_null (failed);
     }
     assert_true (most_taken <= n * one);
-    assert_int_equal (memory.taken, 0);
+    assert_int_equal (memory.taken[0], 0);
+    assert_int_equal (memory.taken[1], 0);
   }
+}
+
+static bool
+is_interrupted (void *opaque)
+{
+  (void) opaque;
+  return true;
+}
+
+/* One that needs little does not wait for one that needs much; and waiting can
+ * be interrupted.
+ */
+static void
+test_waiting (void **state)
+{
+  const struct logger logger = { .interrupted = is_interrupted };
+  struct gtable_layout l = layout ();
+  uint64_t one;
+
+  (void) state;
+  assert_null (check_often (NULL));
+  one = most_taken;
+  memory.all = 8 * one;
+  memory.taken[0] = memory.all;
+  assert_null (check_often (NULL));
+
+  memory.all = one;
+  l.logger = &logger;
+  assert_int_equal (recover_tables (&l, false, false, &memory, NULL, &report,
+                                    &error), -1);
+  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR, "waiting");
+  memory.taken[0] = 0;
 }
 
 static void
@@ -533,6 +566,7 @@ main (void)
     cmocka_unit_test_setup (test_interrupted, setup),
     cmocka_unit_test_setup (test_log, setup),
     cmocka_unit_test_setup (test_together, setup),
+    cmocka_unit_test_setup (test_waiting, setup),
     cmocka_unit_test_setup (test_unusual, setup),
   };
 
