@@ -77,3 +77,20 @@ for ((i = 1; i <= 6; i++)); do
   printf 'parentFileNameHint="base%d.vmdk"\n' $i >>"$DIR/a.vmdk"
 done
 lists dir="$DIR" 'a.vmdk base5.vmdk base6.vmdk'
+
+# A descriptor that is too long.
+rm "$DIR"/*
+make_disk base twoGbMaxExtentSparse --extent-size=512K
+make_child child twoGbMaxExtentSparse base --extent-size=512K
+head -c 1100000 /dev/zero | tr '\0' '\n' >>"$DIR/child.vmdk"
+lists dir="$DIR" 'child.vmdk'
+
+# Other names of the parent, which cannot be followed.
+rm "$DIR"/*
+make_disk base monolithicSparse
+make_child child monolithicSparse base
+mkdir "$TMP/elsewhere"
+ln "$DIR/base.vmdk" "$TMP/elsewhere/link.vmdk"
+ln -s "$TMP/elsewhere/link.vmdk" "$DIR/a.vmdk"
+ln -s "$TMP/elsewhere/link.vmdk" "$DIR/z.vmdk"
+lists dir="$DIR" 'child.vmdk'

@@ -49,12 +49,13 @@ struct vmdk_disks {
 
 /* Look at the folder again, if it is one.  survey_lock is held. */
 static int
-update (struct vmdk_disks *disks, struct vmdk_error *error)
+update (struct vmdk_disks *disks, bool for_writing, struct vmdk_error *error)
 {
   const struct survey_options options = {
     .policy = &disks->policy,
     .with_parents = disks->single_link,
     .ignore_cid = disks->ignore_cid,
+    .for_writing = for_writing && !disks->single_link,
     .logger = &disks->logger,
   };
   struct name_list list;
@@ -134,7 +135,7 @@ open_folder (struct vmdk_disks *disks, const char *path,
   disks->dir = open (path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (disks->dir == -1)
     return error_sys (error, errno, "open: %s", path);
-  return update (disks, error);
+  return update (disks, false, error);
 }
 
 struct vmdk_disks *
@@ -199,7 +200,7 @@ vmdk_disks_list (struct vmdk_disks *disks, vmdk_disks_callback *callback,
   int r;
 
   pthread_mutex_lock (&disks->survey_lock);
-  r = update (disks, error);
+  r = update (disks, false, error);
   for (i = 0; i < disks->list.nr && r == 0; ++i)
     r = callback (opaque, disks->list.disks[i].name,
                   disks->list.disks[i].type);
@@ -225,7 +226,7 @@ vmdk_disks_open (struct vmdk_disks *disks, const char *name,
   }
   if (!found) {
     pthread_mutex_lock (&disks->survey_lock);
-    r = update (disks, error);
+    r = update (disks, options->writable, error);
     found = r == 0 && name_list_has (&disks->list, name);
     pthread_mutex_unlock (&disks->survey_lock);
   }

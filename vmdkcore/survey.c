@@ -206,6 +206,21 @@ pass_over (const struct survey *s, const struct vmdk_error *why)
   return -1;
 }
 
+/* A file of the folder cannot be read.  It may name any other as its parent,
+ * so that none can be written.
+ */
+static int
+cannot_read (const struct survey *s, const struct vmdk_error *why)
+{
+  if (!s->options->for_writing || why->kind != VMDK_ERROR_IO ||
+      why->err == ENOENT)
+    return pass_over (s, why);
+  return error_set (s->error, VMDK_ERROR_IO, why->err,
+                    "nothing in %s can be written, because a file there may "
+                    "have any parent and cannot be read: %s", s->name,
+                    why->message);
+}
+
 /* Find out which file a name in a descriptor means, if there is one.  Returns
  * 1 if so, 0 if not, or -1.
  */
@@ -406,7 +421,7 @@ read_text (const struct look *l, uint64_t offset, size_t len, bool has_lines)
   if (!text)
     return error_nomem (s->error);
   r = io_pread (l->io, text, len, offset, &why) == 0 ?
-    take_text (l, text, len, has_lines) : pass_over (s, &why);
+    take_text (l, text, len, has_lines) : cannot_read (s, &why);
   free (text);
   return r;
 }
@@ -422,7 +437,7 @@ look_at_hosted (const struct look *l)
   if (l->io->size < sizeof buf)
     return 0;
   if (io_pread (l->io, buf, sizeof buf, 0, &why) == -1)
-    return pass_over (l->s, &why);
+    return cannot_read (l->s, &why);
   /* Whatever else is in the header: also what belongs to a disk that is
    * refused is not to be changed.
    */
@@ -449,7 +464,7 @@ look_at_cowd (const struct look *l)
   if (l->io->size < sizeof buf)
     return 0;
   if (io_pread (l->io, buf, sizeof buf, 0, &why) == -1)
-    return pass_over (l->s, &why);
+    return cannot_read (l->s, &why);
   (void) cowd_decode (buf, l->io->size, l->io->name, &h, &why);
   return h.has_parent ? add_hint (l, h.parent_name, &any) : 0;
 }
@@ -462,12 +477,13 @@ look_at_text (const struct look *l)
   struct vmdk_error why;
 
   if (io_pread (l->io, start, len, 0, &why) == -1)
-    return pass_over (l->s, &why);
+    return cannot_read (l->s, &why);
   if (!descriptor_is_text (start, len))
     return 0;
   l->entry->is_disk = true;
-  return l->io->size > DESCRIPTOR_MAX_SIZE ? 0 :
-    read_text (l, 0, (size_t) l->io->size, true);
+  /* One that is longer does not open, but names what it names. */
+  return read_text (l, 0, (size_t) min_u64 (l->io->size, DESCRIPTOR_MAX_SIZE),
+                    true);
 }
 
 static int
@@ -478,7 +494,7 @@ look_at_file (const struct look *l)
   const size_t len = (size_t) min_u64 (sizeof magic, l->io->size);
 
   if (io_pread (l->io, magic, len, 0, &why) == -1)
-    return pass_over (l->s, &why);
+    return cannot_read (l->s, &why);
   switch (header_probe (magic, len)) {
   case FILE_HOSTED:
     l->entry->is_disk = true;
@@ -508,7 +524,7 @@ look_at_entry (struct survey *s, struct entry *entry)
   l.io = path_open_named (s->options->policy, s->dir, entry->name, &l.folder,
                           &why);
   if (!l.io)
-    return pass_over (s, &why);
+    return cannot_read (s, &why);
   l.is_here = fstat (l.folder, &statbuf) == 0 &&
     statbuf.st_dev == s->id.dev && statbuf.st_ino == s->id.ino;
   r = look_at_file (&l);
@@ -526,10 +542,14 @@ mark_parents (struct survey *s)
   for (i = 0; i < s->nr_parents; ++i) {
     const struct parent *p = &s->parents[i];
 
-    j = find_id (s, &p->id);
-    if (j < s->nr_entries &&
-        (p->any_cid || (s->by_id[j]->has_cid && s->by_id[j]->cid == p->cid)))
-      mark (s, &p->id);
+    /* Not each name of a file can be followed to what is in it. */
+    for (j = find_id (s, &p->id);
+         j < s->nr_entries && compare_ids (&s->by_id[j]->id, &p->id) == 0 &&
+           !s->by_id[j]->is_behind; ++j)
+      if (p->any_cid || (s->by_id[j]->has_cid && s->by_id[j]->cid == p->cid)) {
+        mark (s, &p->id);
+        break;
+      }
   }
 }
 

@@ -24,6 +24,7 @@ struct survey_options {
   const struct path_policy *policy;
   bool with_parents;            /* parents are disks too */
   bool ignore_cid;              /* a parent may have any content ID */
+  bool for_writing;             /* fail if a file there cannot be read */
   const struct logger *logger;
 };
 
