@@ -16,6 +16,7 @@
 
 requires_qemu_img
 requires_nbdsh
+requires fio --enghelp=nbd
 skip_if_valgrind "it takes very long"
 export PYTHONPATH=$srcdir PYTHONDONTWRITEBYTECODE=1
 set +x
@@ -55,3 +56,18 @@ make_image monolithicSparse --size=65M --grain=8
 load
 qemu-img check -f vmdk "$IMAGE"
 qemu-img compare -f vmdk -F raw "$IMAGE" "$MODEL"
+
+# fio knows what it has written, and begins over and over again.
+echo "fio"
+make_image twoGbMaxExtentSparse --size=65M --extent-size=24M
+start_nbdkit -P "$TMP/pid" -U "$TMP/sock" vmdk "$IMAGE"
+part=$((64 * 1024 / connections / 4 * 4))k
+(cd "$TMP" && fio --name=load --ioengine=nbd \
+  --uri="nbd+unix:///?socket=$TMP/sock" --numjobs="$connections" --iodepth=16 \
+  --rw=randrw --rwmixread=40 --blockalign=512 \
+  --bssplit=512/20:4k/40:24k/20:64k/20 --fsync=50 \
+  --size="$part" --offset_increment="$part" --loops=$((seconds / 3 + 1)) \
+  --verify=crc32c --verify_fatal=1 --do_verify=1 --verify_state_save=0 \
+  --group_reporting) | grep -E '(READ|WRITE):|err='
+stop_nbdkit "$TMP/pid"
+qemu-img check -f vmdk "$IMAGE"
