@@ -438,7 +438,8 @@ test_interrupted (void **state)
   interrupted = true;
   assert_int_equal (vmdk_begin_writing (image, &error), -1);
   assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR,
-                "checking the grain tables: was interrupted");
+                "checking the grain tables of all extents: was "
+                "interrupted");
 
   /* The files were not left locked. */
   interrupted = false;
