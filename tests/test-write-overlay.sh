@@ -75,6 +75,8 @@ check_children ()
   check "$1" 65536 monolithicSparse --size=4001s --fill=every-other
   check "$1" 4096 monolithicSparse --size=4001s --grain=8 --gtes=128 \
     --fill=empty
+  # A grain is filled in pieces.
+  check "$1" 524288 monolithicSparse --size=4001s --grain=1024 --fill=empty
   # The second and the third extent.
   check "$1" 65536 twoGbMaxExtentSparse --size=4500s --extent-size=1536s \
     --fill=empty

@@ -10,6 +10,11 @@
 
 #include "fill.h"
 
+/* Grains can be large, and each thread fills one: no more than this is in
+ * memory of any, a power of two.
+ */
+#define MAX_PIECE (UINT64_C (256) * 1024)
+
 static bool
 is_zero (const uint8_t *p, uint64_t len)
 {
@@ -33,37 +38,37 @@ read_around (const struct grains *g, const struct filling *f, uint8_t *p,
   return 0;
 }
 
-/* Fill one grain with one write. */
+/* Fill a piece, a grain if that is not too large, with one write. */
 static int
-fill_grain (const struct grains *g, const struct filling *f,
+fill_piece (const struct grains *g, const struct filling *f,
             struct vmdk_error *error)
 {
   const uint64_t head = f->offset - f->start;
   const uint64_t behind = head + f->count;
   const uint64_t size = f->end - f->start;
-  uint8_t *grain = malloc (size);
+  uint8_t *piece = malloc (size);
   int r = -1;
 
-  if (!grain)
+  if (!piece)
     return error_nomem (error);
-  if (read_around (g, f, grain, f->start, head, error) == -1 ||
-      read_around (g, f, grain + behind, f->start + behind, size - behind,
+  if (read_around (g, f, piece, f->start, head, error) == -1 ||
+      read_around (g, f, piece + behind, f->start + behind, size - behind,
                    error) == -1)
     goto out;
-  if (f->clean && is_zero (grain, head) &&
-      is_zero (grain + behind, size - behind))
+  if (f->clean && is_zero (piece, head) &&
+      is_zero (piece + behind, size - behind))
     r = f->buf ?
       io_pwrite (g->io, f->buf, f->count, f->place + head, error) : 0;
   else {
     if (f->buf)
-      memcpy (grain + head, f->buf, f->count);
+      memcpy (piece + head, f->buf, f->count);
     else
-      memset (grain + head, 0, f->count);
-    r = io_pwrite (g->io, grain, size, f->place, error);
+      memset (piece + head, 0, f->count);
+    r = io_pwrite (g->io, piece, size, f->place, error);
   }
 
  out:
-  free (grain);
+  free (piece);
   return r;
 }
 
@@ -71,7 +76,7 @@ int
 fill_grains (const struct grains *g, const struct filling *f,
              struct vmdk_error *error)
 {
-  const uint64_t grain_size = g->extent.grain_size;
+  const uint64_t size = min_u64 (g->extent.grain_size, MAX_PIECE);
   const uint64_t data_end = f->offset + f->count;
   struct filling part = *f;
 
@@ -80,23 +85,24 @@ fill_grains (const struct grains *g, const struct filling *f,
       io_pwrite (g->io, f->buf, f->count,
                  f->place + f->offset - f->start, error) : 0;
 
-  /* The first and the last grain may be filled in part, those between
-   * are whole.
+  /* The data may begin and end inside of a piece, and whole pieces may
+   * come before and behind them; those between are one.
    */
   while (part.start < f->end) {
     const bool whole = f->offset <= part.start &&
-      part.start + grain_size <= data_end;
+      part.start + size <= data_end;
 
-    part.end = part.start + grain_size;
+    part.end = part.start + size;
     if (whole)
-      part.end = part.start +
-        (data_end - part.start) / grain_size * grain_size;
-    part.offset = max_u64 (f->offset, part.start);
-    part.count = min_u64 (data_end, part.end) - part.offset;
-    part.buf = f->buf ? f->buf + (part.offset - f->offset) : NULL;
+      part.end = part.start + (data_end - part.start) / size * size;
+    part.offset = min_u64 (max_u64 (f->offset, part.start), part.end);
+    part.count =
+      max_u64 (min_u64 (data_end, part.end), part.offset) - part.offset;
+    part.buf = f->buf && part.count > 0 ?
+      f->buf + (part.offset - f->offset) : NULL;
     part.place = f->place + (part.start - f->start);
     if (!whole) {
-      if (fill_grain (g, &part, error) == -1)
+      if (fill_piece (g, &part, error) == -1)
         return -1;
     }
     else if (part.buf) {
