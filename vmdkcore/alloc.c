@@ -123,7 +123,8 @@ begin (struct alloc *a, struct vmdk_error *error)
                       &unused, &report, error) == -1)
     return -1;
   recover_log (&report, a->g->io->name, a->g->logger);
-  if (report.nr_mended > 0)
+  /* Without locks others may have changed what was read before. */
+  if (report.nr_mended > 0 || a->g->io->without_locks)
     gtable_forget (a->g->gt);
   if (a->kind->set_unclean (a->g, true, error) == -1)
     return -1;

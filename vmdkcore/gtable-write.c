@@ -79,24 +79,11 @@ gtable_begin_changes (struct gtable *gt, struct vmdk_error *error)
   return 0;
 }
 
-void
-gtable_forget (struct gtable *gt)
+static void
+drop_pages (struct changed_pages *c)
 {
-  struct changed_pages *c = atomic_load (&gt->changes);
   size_t i;
 
-  for (i = 0; i < GTABLE_VERSIONS; ++i)
-    atomic_fetch_add (&c->versions[i], 1);
-}
-
-void
-gtable_free_changes (struct gtable *gt)
-{
-  struct changed_pages *c = atomic_load (&gt->changes);
-  size_t i;
-
-  if (!c)
-    return;
   for (i = 0; i < GTABLE_BUCKETS; ++i)
     while (c->buckets[i]) {
       struct table_page *page = c->buckets[i];
@@ -104,6 +91,31 @@ gtable_free_changes (struct gtable *gt)
       c->buckets[i] = page->hash_next;
       table_page_put (page);
     }
+}
+
+void
+gtable_forget (struct gtable *gt)
+{
+  struct changed_pages *c = atomic_load (&gt->changes);
+  size_t i;
+
+  pthread_mutex_lock (&c->lock);
+  for (i = 0; i < GTABLE_VERSIONS; ++i)
+    atomic_fetch_add (&c->versions[i], 1);
+  drop_pages (c);
+  c->bytes = 0;
+  atomic_store (&c->nr, 0);
+  pthread_mutex_unlock (&c->lock);
+}
+
+void
+gtable_free_changes (struct gtable *gt)
+{
+  struct changed_pages *c = atomic_load (&gt->changes);
+
+  if (!c)
+    return;
+  drop_pages (c);
   pthread_mutex_destroy (&c->lock);
   free (c);
 }

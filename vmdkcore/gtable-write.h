@@ -23,8 +23,9 @@
 extern int gtable_begin_changes (struct gtable *gt,
                                  struct vmdk_error *error);
 
-/* The tables in the file are not what they were when they were read.  After
- * gtable_begin_changes, before the first change; looking up may go on.
+/* The tables in the file are not, or may not be, what they were when they were
+ * read.  After gtable_begin_changes, while no change waits to be published;
+ * looking up may go on.
  */
 extern void gtable_forget (struct gtable *gt);
 

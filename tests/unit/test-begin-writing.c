@@ -312,6 +312,47 @@ test_checked_again (void **state)
   assert_error (&error, VMDK_ERROR_CORRUPT, EIO, "grain 7");
 }
 
+/* Where there are no locks, another program may also have changed what has
+ * been read before.
+ */
+static void
+test_read_again (void **state)
+{
+  const uint8_t byte = 0x55;
+  uint64_t grain, i, hole = 0;
+  unsigned round;
+  uint32_t place;
+
+  (void) state;
+  add_sparse ();
+  open_hooked (&weakening);
+  assert_reads_as_model ();
+  for (round = 0; round < 2; ++round) {
+    grain = 0;
+    while (peek ("sparse0", PRIMARY + 4 * grain) <= 1)
+      ++grain;
+    place = peek ("sparse0", PRIMARY + 4 * grain);
+    poke ("sparse0", PRIMARY + 4 * grain, 0, 4);
+    poke ("sparse0", REDUNDANT + 4 * grain, 0, 4);
+    memset (m.bytes + grain * 4096, 0, 4096);
+
+    assert_done (vmdk_begin_writing (image, &error));
+    while (hole == grain || peek ("sparse0", PRIMARY + 4 * hole) != 0)
+      ++hole;
+    assert_done (vmdk_pwrite (image, &byte, 1, hole * 4096, 0, &error));
+    memset (m.bytes + hole * 4096, 0, 4096);
+    m.bytes[hole * 4096] = byte;
+    assert_reads_as_model ();
+    assert_done (vmdk_end_writing (image, &error));
+    assert_reads_as_model ();
+    assert_int_equal (peek ("sparse0", PRIMARY + 4 * grain), 0);
+    for (i = 0; i < EXTENT_SECTORS / 8; ++i)
+      assert_true (i == hole ||
+                   peek ("sparse0", PRIMARY + 4 * i) != place ||
+                   peek ("sparse0", PRIMARY + 4 * hole) != place);
+  }
+}
+
 static void
 add_line (uint64_t sectors, const char *line)
 {
@@ -469,6 +510,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_damaged, setup, teardown),
     cmocka_unit_test_setup_teardown (test_checked_once, setup, teardown),
     cmocka_unit_test_setup_teardown (test_checked_again, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_read_again, setup, teardown),
     cmocka_unit_test_setup_teardown (test_interrupted, setup, teardown),
     cmocka_unit_test_setup_teardown (test_overlapping_lines, setup, teardown),
     cmocka_unit_test_setup_teardown (test_fast_zero_refused, setup, teardown),
