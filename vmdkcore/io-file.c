@@ -123,6 +123,10 @@ file_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
 {
   const struct io_file *f = (const struct io_file *) io;
 
+  /* The kernel would say that this is invalid. */
+  if (f->is_device && size > io->size)
+    return error_sys (error, ENOSPC, "ftruncate: %s: size=%" PRIu64,
+                      io->name, size);
   if (ftruncate (f->fd, (off_t) size) == -1)
     return error_sys (error, errno, "ftruncate: %s: size=%" PRIu64,
                       io->name, size);
