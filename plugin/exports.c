@@ -387,11 +387,27 @@ exports_connect (bool readonly)
   return NULL;
 }
 
+/* What a client has written is published when it goes, though others stay. */
+static void
+publish (const struct connection *c)
+{
+  struct export *e = c->export;
+  struct vmdk_error error;
+  bool wanted;
+
+  pthread_mutex_lock (&e->lock);
+  wanted = c->may_write && e->can_write && e->nr_writers > 1;
+  pthread_mutex_unlock (&e->lock);
+  if (wanted && vmdk_flush (c->image, &error) == -1)
+    nbdkit_error ("%s", error.message);
+}
+
 void
 exports_disconnect (struct connection *c)
 {
   struct export *e = c->export;
 
+  publish (c);
   pthread_mutex_lock (&e->lock);
   if (c->may_write)
     remove_writer (e);
