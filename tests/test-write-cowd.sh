@@ -95,3 +95,48 @@ END
 
 check --size=20001s
 check --size=200003s --grain=8
+
+# The end of a grain that ends at 2 TiB is too large for the field, which must
+# not tell others to write grains over the header.
+rm -rf "$TMP/disk"
+mkdir "$TMP/disk"
+truncate -s 2T "$TMP/disk/data.vmdk" || exit 0
+"$PYTHON" - "$IMAGE" "$TMP/disk/data.vmdk" <<'END'
+import struct
+import sys
+from writing import Server
+
+image, path = sys.argv[1:]
+sectors = 4096 * 8
+with open(path, "r+b") as f:
+    header = bytearray(2048)
+    header[:4] = b"COWD"
+    for offset, value in ((4, 1), (8, 3), (12, sectors), (16, 8), (20, 4),
+                          (24, 1), (28, 0xffffffff)):
+        struct.pack_into("<I", header, offset, value)
+    f.write(header + struct.pack("<I", 5).ljust(512, b"\0") +
+            struct.pack("<I", (1 << 32) - 8))
+with open(image, "w", encoding="ascii") as f:
+    f.write("# Disk DescriptorFile\nversion=1\nCID=12345678\n"
+            'parentCID=ffffffff\ncreateType="vmfsSparse"\n'
+            f'RW {sectors} VMFSSPARSE "data.vmdk"\n')
+
+
+def check():
+    with open(path, "rb") as f:
+        f.seek(28)
+        assert f.read(4) == b"\xff\xff\xff\xff"
+
+
+server = Server(image)
+h = server.connect()
+h.pwrite(b"a" * 4096, 0)
+h.pwrite(b"b" * 4096, 8192)
+h.flush()
+check()
+assert h.pread(4096, 0) == b"a" * 4096
+assert h.pread(4096, 8192) == b"b" * 4096
+h.shutdown()
+server.stop()
+check()
+END

@@ -76,7 +76,8 @@ cowd_set_unclean (struct grains *g, bool unclean, struct vmdk_error *error)
 static int
 cowd_set_end (struct grains *g, uint64_t end, struct vmdk_error *error)
 {
-  return set_field (g, COWD_FREE_SECTOR, end, error);
+  /* The last grain may end where the field does not reach. */
+  return set_field (g, COWD_FREE_SECTOR, min_u64 (end, UINT32_MAX), error);
 }
 
 static const struct alloc_kind cowd_kind = {
