@@ -31,3 +31,16 @@ done
 lists dir="$DIR" 'Größe.vmdk other.vmdk'
 mv "$DIR/Größe-f001.vmdk" "$DIR/$(printf 'Gr\366\337e')-f001.vmdk"
 lists dir="$DIR" 'Größe.vmdk other.vmdk'
+
+# The parent of a snapshot in a folder beside, which is found where its folder
+# has gone: to write to it would spoil the snapshot.
+rm "$DIR"/*
+make_disk base monolithicSparse
+make_child child monolithicSparse base --hint=/vmfs/volumes/1/dir/base.vmdk
+mkdir "$TMP/beside"
+mv "$DIR/child.vmdk" "$TMP/beside/"
+ln -s ../beside/child.vmdk "$DIR/child.vmdk"
+lists dir="$DIR" 'base.vmdk'
+lists dir="$DIR" 'child.vmdk' allow-dir="$TMP"
+copy_out "$DIR/child.vmdk" "$TMP/copy.raw" allow-dir="$TMP"
+cmp "$TMP/copy.raw" "$TMP/child.raw"

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +76,23 @@ chain_base_name (const char *name)
   return p;
 }
 
+bool
+chain_moved_name (const char *hint, char moved[PATH_MAX])
+{
+  const char *base = chain_base_name (hint), *start, *end;
+  int len;
+
+  if (base <= hint + 1)
+    return false;
+  start = end = base - 1;
+  while (start > hint && start[-1] != '/' && start[-1] != '\\' &&
+         start[-1] != ':')
+    start--;
+  len = snprintf (moved, PATH_MAX, "../%.*s/%s", (int) (end - start), start,
+                  base);
+  return start < end && len > 0 && len < PATH_MAX;
+}
+
 /* What became of the attempts to find a parent.  The first that found a
  * file tells most.
  */
@@ -125,25 +141,14 @@ try_hint (struct search *s, const char *hint)
 {
   const char *base = chain_base_name (hint);
   struct link *link = NULL;
-  char sibling[PATH_MAX];
-  int len;
+  char moved[PATH_MAX];
 
   if (*base)
     link = try_name (s, base, base != hint);
   if (!link && base != hint)
     link = try_name (s, hint, false);
-  if (!link && base > hint + 1) {
-    /* The folder of the parent may have moved along with the child's. */
-    const char *end = base - 1, *start = end;
-
-    while (start > hint && start[-1] != '/' && start[-1] != '\\' &&
-           start[-1] != ':')
-      start--;
-    len = snprintf (sibling, sizeof sibling, "../%.*s/%s",
-                    (int) (end - start), start, base);
-    if (start < end && len > 0 && (size_t) len < sizeof sibling)
-      link = try_name (s, sibling, true);
-  }
+  if (!link && chain_moved_name (hint, moved))
+    link = try_name (s, moved, true);
   return link;
 }
 

@@ -8,6 +8,8 @@
 #ifndef VMDK_CHAIN_H
 #define VMDK_CHAIN_H
 
+#include <limits.h>
+
 #include "link.h"
 
 #define CHAIN_MAX_LINKS 255
@@ -27,6 +29,11 @@ struct chain {
 
 /* The part of a name behind its last separator, of either kind. */
 extern const char *chain_base_name (const char *name);
+
+/* Where the parent that a hint names is if its folder has moved along with the
+ * child's: a name to be opened from there.  False if the hint names no folder.
+ */
+extern bool chain_moved_name (const char *hint, char moved[PATH_MAX]);
 
 /* Open the link at 'path' if 'dir' is -1, else the one that is named so in
  * the folder 'dir', under the confinement rule; and, each in the context 'parents', its parents

@@ -317,18 +317,22 @@ add_parent (const struct look *l, const char *name, const struct parent *p)
   return 0;
 }
 
-/* The parent is looked for beside the child, and where the hint says. */
+/* The parent is looked for beside the child, where the hint says, and where it
+ * may have gone.
+ */
 static int
 add_hint (const struct look *l, const char *hint, const struct parent *p)
 {
+  char moved[PATH_MAX];
   const char *base;
 
   if (!hint || l->s->options->with_parents)
     return 0;
   base = chain_base_name (hint);
-  if (*base && add_parent (l, base, p) == -1)
+  if ((*base && add_parent (l, base, p) == -1) ||
+      (base != hint && add_parent (l, hint, p) == -1))
     return -1;
-  return base == hint ? 0 : add_parent (l, hint, p);
+  return chain_moved_name (hint, moved) ? add_parent (l, moved, p) : 0;
 }
 
 /* Take what is named by the text of a descriptor that is wrong somewhere.  The
