@@ -277,7 +277,9 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
   int r = 0;
 
   if (image->stream)
-    return stream_writer_zero (image->stream, count, offset, error);
+    return fast && stream_writer_check_fast_zero (image->stream, count,
+                                                  offset, error) == -1 ?
+      -1 : stream_writer_zero (image->stream, count, offset, error);
   if (writing_check_change (image, count, offset, error) == -1 ||
       (fast && check_fast (image, count, offset, may_trim, error) == -1) ||
       writing_start (image, error) == -1)

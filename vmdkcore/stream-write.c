@@ -194,6 +194,32 @@ stream_writer_is_allocated (struct stream_writer *w, uint64_t offset,
   return allocated;
 }
 
+/* Does the range begin or end in the midst of a grain with content? */
+static bool
+cuts_content (const struct stream_writer *w, uint64_t offset, uint64_t end)
+{
+  return (offset % STREAM_GRAIN_SIZE != 0 &&
+          grain_is_allocated (w, offset / STREAM_GRAIN_SIZE)) ||
+    (end % STREAM_GRAIN_SIZE != 0 && end != w->size &&
+     grain_is_allocated (w, end / STREAM_GRAIN_SIZE));
+}
+
+int
+stream_writer_check_fast_zero (struct stream_writer *w, uint64_t count,
+                               uint64_t offset, struct vmdk_error *error)
+{
+  bool cuts;
+
+  if (check_range (w, count, offset, error) == -1)
+    return -1;
+  pthread_mutex_lock (&w->lock);
+  cuts = cuts_content (w, offset, offset + count);
+  pthread_mutex_unlock (&w->lock);
+  return !cuts ? 0 :
+    error_set (error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
+               "a grain would have to be compressed again");
+}
+
 /* Mark the sectors whose ends lie in a range of the grain as written: what is
  * written in order, in pieces of any size, is complete with the last one.
  */

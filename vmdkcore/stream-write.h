@@ -74,6 +74,13 @@ extern int stream_writer_pwrite (struct stream_writer *w, const void *buf,
 extern int stream_writer_zero (struct stream_writer *w, uint64_t count,
                                uint64_t offset, struct vmdk_error *error);
 
+/* Fail with VMDK_ERROR_UNSUPPORTED if the range has a part of a grain with
+ * content, and not all of it: the rest has to be compressed again then.
+ */
+extern int stream_writer_check_fast_zero (struct stream_writer *w,
+                                          uint64_t count, uint64_t offset,
+                                          struct vmdk_error *error);
+
 /* Whether the byte at 'offset' is in a grain with content, and for how many
  * of the 'count' > 0 bytes from there the answer is the same.
  */

@@ -143,6 +143,40 @@ test_calls (void **state)
   assert_logged (&captured, 0, "");
 }
 
+/* Zeroes that are asked for only if nothing need be written: not where the
+ * rest of a grain would have to be compressed again.
+ */
+static void
+test_fast_zero (void **state)
+{
+  const uint64_t size = 8 * GRAIN + 512;
+  struct vmdk_image *image = create (size);
+  static uint8_t data[2 * GRAIN], got[2 * GRAIN];
+  struct vmdk_error error;
+
+  memset (data, 'x', sizeof data);
+  assert_int_equal (vmdk_begin_writing (image, &error), 0);
+  assert_int_equal (vmdk_pwrite (image, data, sizeof data, GRAIN, 0, &error),
+                    0);
+  assert_int_equal (vmdk_pwrite (image, data, 512, 8 * GRAIN, 0, &error), 0);
+  assert_int_equal (vmdk_zero (image, 2 * GRAIN, 512, VMDK_FAST, &error), -1);
+  assert_error (&error, VMDK_ERROR_UNSUPPORTED, ENOTSUP, "");
+  assert_int_equal (vmdk_zero (image, 512, 3 * GRAIN - 512,
+                               VMDK_FAST | VMDK_MAY_TRIM, &error), -1);
+  assert_error (&error, VMDK_ERROR_UNSUPPORTED, ENOTSUP, "");
+  assert_int_equal (vmdk_pread (image, got, sizeof got, GRAIN, &error), 0);
+  assert_memory_equal (got, data, sizeof got);
+
+  assert_int_equal (vmdk_zero (image, 4 * GRAIN, 512, VMDK_FAST, &error), 0);
+  assert_int_equal (vmdk_zero (image, 512, 8 * GRAIN, VMDK_FAST, &error), 0);
+  memset (data, 0, sizeof data);
+  assert_int_equal (vmdk_pread (image, got, sizeof got, GRAIN, &error), 0);
+  assert_memory_equal (got, data, sizeof got);
+  assert_int_equal (vmdk_pread (image, got, 512, 8 * GRAIN, &error), 0);
+  assert_memory_equal (got, data, 512);
+  vmdk_close (image);
+}
+
 /* A client that only looks does not finish the stream; closing does. */
 static void
 test_not_changed (void **state)
@@ -245,6 +279,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown (test_calls, set_up, tear_down),
+    cmocka_unit_test_setup_teardown (test_fast_zero, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_not_changed, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_close_fails, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_exists, set_up, tear_down),
