@@ -112,6 +112,7 @@ plugin_export_description (void *handle)
   else if (d.has_unopened_parent)
     snprintf (links, sizeof links, ", without its parent");
   exports_can_write (handle, why, sizeof why);
+  vmdk_make_utf8 (why);
   return nbdkit_printf_intern ("VMDK %s, %zu extent%s%s%s%s%s", d.create_type,
                                d.nr_extents, d.nr_extents == 1 ? "" : "s",
                                grains, links, *why ? "; " : "", why);

@@ -30,3 +30,16 @@ END
   grep -a 'description:' "$OUT"
   grep -a 'description: VMDK of unknown type, 1 extent, grains' "$OUT"
 done
+
+# Why a disk is read-only has names of files in it, which may have any bytes.
+make_image streamOptimized --size=1M
+name=$TMP/disk/$(printf 'Gr\366\337e').vmdk
+mv "$IMAGE" "$name"
+# shellcheck disable=SC2016
+nbdkit -U - vmdk "$name" --run 'nbdinfo --json "$uri"' >"$OUT"
+"$PYTHON" - "$OUT" <<'END'
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as f:
+    description = json.load(f)["exports"][0]["description"]
+assert "; Gr??e.vmdk: is read-only because" in description, description
+END

@@ -14,6 +14,47 @@
 #include <strings.h>
 
 #include "charset.h"
+#include "vmdkcore.h"
+
+/* How many bytes the character at 's' has, or 0 if it is none. */
+static size_t
+utf8_length (const uint8_t *s, size_t left)
+{
+  const uint8_t c = s[0];
+  /* The range of the second byte excludes overlong forms, surrogates
+   * and what lies beyond U+10FFFF (RFC 3629, section 4).
+   */
+  uint8_t low = 0x80, high = 0xbf;
+  size_t len, i;
+
+  if (c < 0x80)
+    return 1;
+  else if (c >= 0xc2 && c <= 0xdf)
+    len = 2;
+  else if (c >= 0xe0 && c <= 0xef) {
+    len = 3;
+    if (c == 0xe0)
+      low = 0xa0;
+    else if (c == 0xed)
+      high = 0x9f;
+  }
+  else if (c >= 0xf0 && c <= 0xf4) {
+    len = 4;
+    if (c == 0xf0)
+      low = 0x90;
+    else if (c == 0xf4)
+      high = 0x8f;
+  }
+  else
+    return 0;
+
+  if (left < len || s[1] < low || s[1] > high)
+    return 0;
+  for (i = 2; i < len; ++i)
+    if (s[i] < 0x80 || s[i] > 0xbf)
+      return 0;
+  return len;
+}
 
 bool
 charset_is_utf8 (const char *str, size_t len)
@@ -22,41 +63,30 @@ charset_is_utf8 (const char *str, size_t len)
   const uint8_t *end = s + len;
 
   while (s < end) {
-    const uint8_t c = *s++;
-    /* The range of the second byte excludes overlong forms, surrogates
-     * and what lies beyond U+10FFFF (RFC 3629, section 4).
-     */
-    uint8_t low = 0x80, high = 0xbf;
-    size_t more;
+    const size_t n = utf8_length (s, (size_t) (end - s));
 
-    if (c < 0x80)
-      continue;
-    else if (c >= 0xc2 && c <= 0xdf)
-      more = 1;
-    else if (c >= 0xe0 && c <= 0xef) {
-      more = 2;
-      if (c == 0xe0)
-        low = 0xa0;
-      else if (c == 0xed)
-        high = 0x9f;
-    }
-    else if (c >= 0xf0 && c <= 0xf4) {
-      more = 3;
-      if (c == 0xf0)
-        low = 0x90;
-      else if (c == 0xf4)
-        high = 0x8f;
-    }
-    else
+    if (n == 0)
       return false;
-
-    if ((size_t) (end - s) < more || *s < low || *s > high)
-      return false;
-    for (s++, more--; more > 0; s++, more--)
-      if (*s < 0x80 || *s > 0xbf)
-        return false;
+    s += n;
   }
   return true;
+}
+
+void
+vmdk_make_utf8 (char *text)
+{
+  size_t left = strlen (text);
+
+  while (left > 0) {
+    size_t n = utf8_length ((const uint8_t *) text, left);
+
+    if (n == 0) {
+      *text = '?';
+      n = 1;
+    }
+    text += n;
+    left -= n;
+  }
 }
 
 /* Open a converter.  The name comes from the image: only what can be

@@ -381,6 +381,11 @@ extern int vmdk_is_allocated (struct vmdk_image *image, uint64_t offset,
                               enum vmdk_allocation *allocation,
                               uint64_t *length, struct vmdk_error *error);
 
+/* Put '?' in the place of what is not UTF-8, as what a client is told must be:
+ * names of files in messages may not.
+ */
+extern void vmdk_make_utf8 (char *text);
+
 /* The version of libdeflate that this was compiled with. */
 extern const char *vmdk_libdeflate_version (void);
 

@@ -159,6 +159,23 @@ test_against_reference (void **state)
       }
 }
 
+/* What is not UTF-8 is replaced byte by byte, and nothing else is changed. */
+static void
+test_make_utf8 (void **state)
+{
+  char plain[] = "a\x1b \xc3\xa9 \xe2\x82\xac \xf0\x9f\x92\xbe!";
+  char wrong[] = "\xf6\xc3\xa9\xe2\x82+\xc0\xaf\xed\xa0\x80 \xf0\x9f\x92";
+  const char *before = "a\x1b \xc3\xa9 \xe2\x82\xac \xf0\x9f\x92\xbe!";
+
+  vmdk_make_utf8 (plain);
+  assert_string_equal (plain, before);
+  vmdk_make_utf8 (wrong);
+  assert_string_equal (wrong, "?\xc3\xa9??+????? ???");
+  wrong[0] = '\0';
+  vmdk_make_utf8 (wrong);
+  assert_string_equal (wrong, "");
+}
+
 int
 main (void)
 {
@@ -166,6 +183,7 @@ main (void)
     cmocka_unit_test (test_table),
     cmocka_unit_test (test_length),
     cmocka_unit_test (test_against_reference),
+    cmocka_unit_test (test_make_utf8),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
