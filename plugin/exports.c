@@ -340,6 +340,22 @@ close_if_idle (struct export *e)
   }
 }
 
+/* Lock the export.  Of those who wait while one opens the disk, or looks at
+ * its tables, not each is to do that again, for as long, when its client has
+ * gone or the server is to end: -1, and nothing is locked.
+ */
+static int
+lock_export (struct export *e)
+{
+  if (pthread_mutex_trylock (&e->lock) == 0)
+    return 0;
+  pthread_mutex_lock (&e->lock);
+  if (!adapt_interrupted (NULL))
+    return 0;
+  pthread_mutex_unlock (&e->lock);
+  return -1;
+}
+
 struct connection *
 exports_connect (bool readonly)
 {
@@ -361,7 +377,11 @@ exports_connect (bool readonly)
     return NULL;
   }
 
-  pthread_mutex_lock (&e->lock);
+  if (lock_export (e) == -1) {
+    put_export (e);
+    free (c);
+    return NULL;
+  }
   if (!e->image)
     r = open_disk (e, readonly);
   if (r == 0 && !readonly)

@@ -103,3 +103,25 @@ kill $client
 wait $client || :
 wait_for 4 'was interrupted'
 [ "$(grep -c 'large.vmdk: checking the grain tables$' "$TMP/log")" -eq 1 ]
+
+# Nor do clients that wait to connect.
+slow False
+stop_nbdkit "$TMP/pid2"
+printf '\1' | dd of="$IMAGE" bs=1 seek=72 conv=notrunc status=none
+slow True
+nbdkit -fv -P "$TMP/pid3" -U "$TMP/sock3" vmdk "$IMAGE" 2>"$TMP/log" &
+cleanup_fn stop_nbdkit "$TMP/pid3"
+for ((i = 0; i < 600; i++)); do
+  [ ! -s "$TMP/pid3" ] || break
+  sleep 0.1
+done
+clients=()
+for i in 1 2 3; do
+  nbdsh -c "h.connect_unix('$TMP/sock3')" &
+  clients+=($!)
+done
+wait_for 3 'debug: vmdk: open'
+kill "${clients[@]}"
+wait "${clients[@]}" || :
+wait_for 3 'aborting sleep because of connection close'
+[ "$(grep -c 'large.vmdk: checking the grain tables$' "$TMP/log")" -eq 1 ]
