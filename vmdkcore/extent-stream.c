@@ -187,8 +187,8 @@ stream_map (struct extent *extent, uint64_t offset, uint64_t count,
   const uint64_t nr_grains = hosted_nr_grains (&s->h);
   uint64_t code = ENTRY_BAD, max, n;
 
-  if (grain >= nr_grains) {
-    run->kind = RUN_ZERO;
+  if (grain >= nr_grains) {      /* see grains_check_length */
+    run->kind = RUN_HOLE;
     run->length = count;
     return 0;
   }

@@ -27,7 +27,7 @@ grains_check_length (const struct io *io, uint64_t capacity,
                       io->name, sectors, capacity);
   logger_warn (logger, "%s: the descriptor gives this extent %" PRIu64
                " sectors, its header has %" PRIu64 "; the rest reads as "
-               "zeroes where the file has nothing",
+               "zeroes where neither the file nor a parent has anything",
                io->name, sectors, capacity);
   return 0;
 }
@@ -94,7 +94,8 @@ grains_locate (const struct grains *g, uint64_t grain, uint64_t sector,
 }
 
 /* The extent may be longer than the header's capacity by less than a
- * grain.  What lies there is what the last grain holds in the file.
+ * grain.  What lies there is what the last grain holds in the file, and
+ * behind that grain nothing is allocated.
  */
 static void
 clip_tail (const struct grains *g, uint64_t offset, struct run *run)
@@ -123,8 +124,8 @@ grains_map (struct extent *extent, uint64_t offset, uint64_t count,
   const uint64_t nr_grains = div_up (g->capacity, g->grain_size);
   uint64_t code, n;
 
-  if (grain >= nr_grains) {
-    run->kind = RUN_ZERO;
+  if (grain >= nr_grains) {      /* see grains_check_length */
+    run->kind = RUN_HOLE;
     run->length = count;
     return 0;
   }

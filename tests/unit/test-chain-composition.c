@@ -265,6 +265,31 @@ test_random (void **state)
   }
 }
 
+/* The line of the child gives it more than its header has, by less than a
+ * grain: that is not allocated in the child.
+ */
+static void
+test_child_line_longer (void **state)
+{
+  link_write (&folder, "base.vmdk", 1, UINT32_MAX, NULL, "bbbbbbb", 1);
+  link_write_sparse (&folder, "child.vmdk",
+                     "# Disk DescriptorFile\nversion=1\nCID=2\n"
+                     "parentCID=1\nparentFileNameHint=\"base.vmdk\"\n"
+                     "RW 7 SPARSE \"child.vmdk\"\n", "c", 4, 0);
+  image = links_try (&folder, "child.vmdk", &(struct vmdk_options) { 0 },
+                     &log_lines, NULL);
+  assert_non_null (image);
+  assert_logged (&log_lines, 1, "its header has 4");
+  assert_image (image, "ccccbbb");
+  assert_allocated (image, "ddddddd");
+  vmdk_close (image);
+  image = links_try (&folder, "child.vmdk",
+                     &(struct vmdk_options) { .single_link = true },
+                     &log_lines, NULL);
+  assert_non_null (image);
+  assert_allocated (image, "dddd???");
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
 
 int
@@ -280,6 +305,7 @@ main (void)
     TEST (test_child_extents),
     TEST (test_holes_merge),
     TEST (test_single_link),
+    TEST (test_child_line_longer),
     TEST (test_random),
   };
 
