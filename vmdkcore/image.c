@@ -87,6 +87,7 @@ open_chain (int dir, const char *path, const struct vmdk_options *options,
 {
   struct vmdk_image *image = calloc (1, sizeof *image);
   struct link_context top, parents;
+  struct budget lines;
 
   if (!image) {
     error_nomem (error);
@@ -95,6 +96,8 @@ open_chain (int dir, const char *path, const struct vmdk_options *options,
   top.policy = &image->top_policy;
   parents.policy = &image->policy;
   top.env = parents.env = &image->env;
+  top.lines = parents.lines = &lines;
+  budget_init (&lines, LINK_MAX_LINES);
   image->logger = logger_of (options);
   epochs_init (&image->epochs);
   writing_init (image);

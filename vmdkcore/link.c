@@ -79,6 +79,11 @@ open_lines (struct opening *o, const struct descriptor *d)
   if (d->nr_extents == 0)
     return error_set (o->error, VMDK_ERROR_CORRUPT, EINVAL,
                       "%s: the descriptor names no extents", o->name);
+  if (!budget_take (o->context->lines, d->nr_extents))
+    return error_set (o->error, VMDK_ERROR_UNSUPPORTED, EINVAL,
+                      "%s: the links of the chain, and files that were taken "
+                      "for one, have more than %d extents", o->name,
+                      LINK_MAX_LINES);
   if (allocate_extents (o, d->nr_extents) == -1 ||
       set_create_type (o, d->create_type ? d->create_type : "custom") == -1)
     return -1;

@@ -46,10 +46,16 @@ struct link {
   char *parent_hint_raw;        /* the same before conversion, or NULL */
 };
 
+/* The most extents that lines of descriptors may have for one image, with
+ * those of files that turn out not to be a parent: each may open a file.
+ */
+#define LINK_MAX_LINES (4 * DESCRIPTOR_MAX_EXTENTS)
+
 /* What the links of an image share; outlives them. */
 struct link_context {
   const struct path_policy *policy;
   const struct extent_env *env;
+  struct budget *lines;         /* of LINK_MAX_LINES; while opening only */
 };
 
 /* Open the link whose file the user named. */

@@ -336,6 +336,53 @@ test_cowd_parent (void **state)
   assert_logged (&log_lines, 1, "opened without a descriptor");
 }
 
+/* A disk of 'nr' lines, one sector each. */
+static void
+write_lines (const char *name, uint32_t cid, unsigned nr)
+{
+  static const char line[] = "RW 1 ZERO\n";
+  char *text = malloc (100 + nr * strlen (line));
+  unsigned i;
+  int len;
+
+  assert_non_null (text);
+  len = sprintf (text, "# Disk DescriptorFile\nversion=1\nCID=%08" PRIx32
+                 "\nparentCID=ffffffff\n", cid);
+  for (i = 0; i < nr; ++i)
+    len += sprintf (text + len, "%s", line);
+  folder_write_text (&folder, name, text);
+  free (text);
+}
+
+/* Beside a link is another disk that has the name of its parent, four times.
+ * To look at those takes as long as to open the links, so there is a limit to
+ * all of them together.
+ */
+static void
+test_many_candidates (void **state)
+{
+  char in[32] = "vm", name[64], hint[16];
+  unsigned i;
+
+  for (i = 0; i < 5; ++i) {
+    snprintf (hint, sizeof hint, "r/%u.vmdk", i + 1);
+    snprintf (name, sizeof name, "%s/%u.vmdk", in, i);
+    link_write (&folder, name, 1, 1, hint, "..", 1);
+    snprintf (name, sizeof name, "%s/%u.vmdk", in, i + 1);
+    if (i < 4)
+      write_lines (name, 7, 65536 - (i == 0));
+    strcat (in, "/r");
+    folder_make_dir (&folder, in);
+  }
+  write_lines ("vm/r/r/r/r/r/5.vmdk", 1, 1);
+  assert_opens ("vm/0.vmdk", &no_options, "..", 6);
+  write_lines ("vm/1.vmdk", 7, 65536);
+  assert_refused ("vm/0.vmdk", &no_options, VMDK_ERROR_UNSUPPORTED, EINVAL,
+                  "4.vmdk: its parent: 5.vmdk: the links of the chain, and "
+                  "files that were taken for one, have more than 262144 "
+                  "extents");
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
 
 int
@@ -353,6 +400,7 @@ main (void)
     TEST (test_hint_without_parent),
     TEST (test_loops),
     TEST (test_depth),
+    TEST (test_many_candidates),
     TEST (test_cowd_parent),
   };
 
