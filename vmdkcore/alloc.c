@@ -108,6 +108,22 @@ add_unused (void *opaque, uint64_t sector, uint64_t end)
     places_add (&a->places, place, (end - place) / a->g->grain_size);
 }
 
+/* Where the last writer had to give up because a sync had failed, the page
+ * cache may show tables that are not on the disk, and never would be.
+ */
+static int
+forget_lies (struct alloc *a, struct vmdk_error *error)
+{
+  struct io *io = a->g->io;
+
+  if (!a->unclean)
+    return 0;
+  if (io->ops->sync (io, error) == -1)
+    return -1;
+  io_drop_cache (io);
+  return 0;
+}
+
 /* Locked. */
 static int
 begin (struct alloc *a, struct vmdk_error *error)
@@ -119,12 +135,13 @@ begin (struct alloc *a, struct vmdk_error *error)
     return 0;
   places_forget (&a->places);
   if (gtable_begin_changes (a->g->gt, error) == -1 ||
+      forget_lies (a, error) == -1 ||
       recover_tables (&a->layout, a->unclean, true, a->g->env->checks,
                       &unused, &report, error) == -1)
     return -1;
   recover_log (&report, a->g->io->name, a->g->logger);
   /* Without locks others may have changed what was read before. */
-  if (report.nr_mended > 0 || a->g->io->without_locks)
+  if (report.nr_mended > 0 || a->unclean || a->g->io->without_locks)
     gtable_forget (a->g->gt);
   if (a->kind->set_unclean (a->g, true, error) == -1)
     return -1;

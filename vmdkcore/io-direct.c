@@ -344,6 +344,13 @@ direct_sync (struct io *io, struct vmdk_error *error)
   return file->ops->sync (file, error);
 }
 
+/* The page cache has the end of the file. */
+static void
+direct_drop_cache (struct io *io)
+{
+  io_drop_cache (((const struct io_direct *) io)->file);
+}
+
 static int
 direct_check_replace (struct io *io, struct vmdk_error *error)
 {
@@ -418,6 +425,7 @@ static const struct io_ops direct_ops = {
   .can_punch = direct_can_punch,
   .truncate = direct_truncate,
   .sync = direct_sync,
+  .drop_cache = direct_drop_cache,
   .check_replace = direct_check_replace,
   .replace = direct_replace,
   .lock = direct_lock,

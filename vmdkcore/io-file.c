@@ -144,6 +144,14 @@ file_sync (struct io *io, struct vmdk_error *error)
   return 0;
 }
 
+static void
+file_drop_cache (struct io *io)
+{
+  const struct io_file *f = (const struct io_file *) io;
+
+  (void) posix_fadvise (f->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 static int
 file_lock (struct io *io, enum io_lock lock, struct vmdk_error *error)
 {
@@ -255,6 +263,7 @@ static const struct io_ops file_ops = {
   .can_punch = file_can_punch,
   .truncate = file_truncate,
   .sync = file_sync,
+  .drop_cache = file_drop_cache,
   .check_replace = file_check_replace,
   .replace = file_replace,
   .lock = file_lock,

@@ -45,6 +45,12 @@ struct io_ops {
   /* Hint that a range will be read soon.  Any thread. */
   void (*prefetch) (struct io *io, uint64_t offset, uint64_t count);
 
+  /* Have what is read from now on come from the disk: after a sync that has
+   * failed a cache may hold something else, and not know it any more.  What
+   * has not been synced stays.  NULL if there is no cache.  Any thread.
+   */
+  void (*drop_cache) (struct io *io);
+
   /* The following five are NULL in a backend that cannot be written, and
    * called only if 'writable' is set in the backend.
    */
@@ -203,6 +209,13 @@ io_sync (struct io *io, struct vmdk_error *error)
 {
   return atomic_exchange (&io->unsynced, false) ?
     io->ops->sync (io, error) : 0;
+}
+
+static inline void
+io_drop_cache (struct io *io)
+{
+  if (io->ops->drop_cache)
+    io->ops->drop_cache (io);
 }
 
 static inline bool
