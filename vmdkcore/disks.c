@@ -47,6 +47,26 @@ struct vmdk_disks {
   struct timespec modified, changed;
 };
 
+/* Take survey_lock.  Who has waited for others that look at the folder does not
+ * do it too, and as long, if nobody is interested any more.
+ */
+static int
+lock_survey (struct vmdk_disks *disks, struct vmdk_error *error)
+{
+  const struct logger *logger = &disks->logger;
+
+  if (pthread_mutex_trylock (&disks->survey_lock) == 0)
+    return 0;
+  pthread_mutex_lock (&disks->survey_lock);
+  if (!disks->name || !logger->interrupted ||
+      !logger->interrupted (logger->opaque))
+    return 0;
+  pthread_mutex_unlock (&disks->survey_lock);
+  return error_set (error, VMDK_ERROR_INTERRUPTED, EINTR,
+                    "%s: waiting for others to look for disks: was "
+                    "interrupted", disks->name);
+}
+
 /* Look at the folder again, if it is one.  survey_lock is held. */
 static int
 update (struct vmdk_disks *disks, bool for_writing, struct vmdk_error *error)
@@ -199,7 +219,8 @@ vmdk_disks_list (struct vmdk_disks *disks, vmdk_disks_callback *callback,
   size_t i;
   int r;
 
-  pthread_mutex_lock (&disks->survey_lock);
+  if (lock_survey (disks, error) == -1)
+    return -1;
   r = update (disks, false, error);
   for (i = 0; i < disks->list.nr && r == 0; ++i)
     r = callback (opaque, disks->list.disks[i].name,
@@ -225,7 +246,8 @@ vmdk_disks_open (struct vmdk_disks *disks, const char *name,
     pthread_mutex_unlock (&disks->lock);
   }
   if (!found) {
-    pthread_mutex_lock (&disks->survey_lock);
+    if (lock_survey (disks, error) == -1)
+      return NULL;
     r = update (disks, options->writable, error);
     found = r == 0 && name_list_has (&disks->list, name);
     pthread_mutex_unlock (&disks->survey_lock);

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# nbdkit-vmdk
+# Copyright The nbdkit-vmdk authors
+# SPDX-License-Identifier: BSD-3-Clause
+
+# To look for the disks of a folder ends when the client goes away; those who
+# have waited meanwhile, and have gone too, do not do it again.
+
+# shellcheck source=tests/functions.sh
+. "${srcdir:?run this with make check}/functions.sh"
+# shellcheck source=tests/image-functions.sh
+. "$srcdir/image-functions.sh"
+# shellcheck source=tests/dir-functions.sh
+. "$srcdir/dir-functions.sh"
+# shellcheck source=tests/failing-disk-functions.sh
+. "$srcdir/failing-disk-functions.sh"
+
+skip_if_sanitizers \
+  "clang's runtime leaves a lock taken for which nbdkit waits when it ends"
+
+for ((i = 0; i < 40; i++)); do
+  mkvmdk --size=1M monolithicSparse "$DIR/$i.vmdk"
+done
+
+# wait_for N TEXT: until the log has so many lines with this.
+wait_for ()
+{
+  local i
+
+  for ((i = 0; i < 1200; i++)); do
+    [ "$(grep -c "$2" "$TMP/log")" -lt "$1" ] || return 0
+    sleep 0.1
+  done
+  fail "the log has not $1 times: $2"
+}
+
+nbdkit -fv -P "$TMP/pid" -U "$TMP/sock" vmdk dir="$DIR" 2>"$TMP/log" &
+cleanup_fn stop_nbdkit "$TMP/pid"
+for ((i = 0; i < 600; i++)); do
+  [ ! -s "$TMP/pid" ] || break
+  sleep 0.1
+done
+"$PYTHON" -c "from failing_disk import *
+fail(*[('pread', f'{i}.vmdk', 0, END, -1000) for i in range(40)])"
+clients=()
+for i in 1 2 3; do
+  nbdsh -c "h.set_export_name('$i.vmdk'); h.connect_unix('$TMP/sock')" &
+  clients+=($!)
+done
+wait_for 3 'debug: vmdk: open'
+kill "${clients[@]}"
+wait "${clients[@]}" || :
+wait_for 3 'was interrupted'
+[ "$(grep -c 'looking for disks: was interrupted' "$TMP/log")" -eq 1 ]
