@@ -508,6 +508,22 @@ alloc_note_pending (struct alloc *a, atomic_size_t *total)
     atomic_fetch_add (total, now - before);
 }
 
+/* Write where the file is free before anything that has been collected is
+ * named by a table: who believes that after a power cut must not give away the
+ * place of a grain.
+ */
+static int
+write_end (struct alloc *a, struct vmdk_error *error)
+{
+  if (!a->kind->set_end || a->collected.nr == 0 ||
+      a->written_next == a->collected_next)
+    return 0;
+  if (a->kind->set_end (a->g, a->collected_next, error) == -1)
+    return -1;
+  a->written_next = a->collected_next;
+  return 0;
+}
+
 int
 alloc_collect (struct alloc *a, struct vmdk_error *error)
 {
@@ -520,7 +536,7 @@ alloc_collect (struct alloc *a, struct vmdk_error *error)
     a->collected_next = a->places.next;
   }
   pthread_mutex_unlock (&a->lock);
-  return r;
+  return r == 0 ? write_end (a, error) : -1;
 }
 
 int
@@ -531,14 +547,7 @@ alloc_write_tables (struct alloc *a, bool *wrote, struct vmdk_error *error)
   *wrote = true;
   logger_trace (a->g->logger, VMDK_TRACE_FLUSH, "%s: writing %zu pages of "
                 "grain tables", a->g->io->name, a->collected.nr);
-  if (gtable_write (a->g->gt, &a->collected, error) == -1)
-    return -1;
-  if (a->kind->set_end && a->written_next != a->collected_next) {
-    if (a->kind->set_end (a->g, a->collected_next, error) == -1)
-      return -1;
-    a->written_next = a->collected_next;
-  }
-  return 0;
+  return gtable_write (a->g->gt, &a->collected, error);
 }
 
 bool

@@ -61,7 +61,7 @@ struct alloc_kind {
                       struct vmdk_error *error);
 
   /* Write the sector from which on the file is free; NULL if the kind does
-   * not store that.
+   * not store that.  It is synced before tables name what lies before it.
    */
   int (*set_end) (struct grains *g, uint64_t end,
                   struct vmdk_error *error);

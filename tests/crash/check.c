@@ -64,6 +64,23 @@ check_tables (const struct check *c, bool closed)
   return problem;
 }
 
+/* A COWD has one copy of its tables, which must be good at every moment, for
+ * programs too that do not know of the mark.
+ */
+static char *
+check_cowd (const struct disk *state)
+{
+  char *problem = NULL, magic[4];
+  size_t i;
+
+  for (i = 0; i < state->nr && !problem; ++i) {
+    file_read (&state->files[i], magic, sizeof magic, 0);
+    if (memcmp (magic, "COWD", sizeof magic) == 0)
+      problem = tables_check (&state->files[i], false);
+  }
+  return problem;
+}
+
 static char *
 same (const uint8_t *a, const uint8_t *b, uint64_t size)
 {
@@ -275,6 +292,9 @@ check_state (const struct check *c, const struct disk *state)
   uint8_t *content = NULL;
   uint64_t size = 0;
 
+  problem = found ("tables", check_cowd (state));
+  if (problem)
+    return problem;
   disk_save (state, c->folder);
   image = vmdk_open (path, &options, &error);
   free (path);

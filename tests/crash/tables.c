@@ -164,10 +164,6 @@ tables_check (const struct disk_file *f, bool closed)
 
   if (!load_header (f, &s))
     return NULL;
-
-  /* It is written when a COWD is published and closed, not before. */
-  if (s.cowd && !closed)
-    s.free_sector = UINT32_MAX;
   walk (&s);
   free (s.uses);
   if (closed && s.unclean)
