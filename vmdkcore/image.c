@@ -374,8 +374,10 @@ read_run (const struct walk *walk, void *buf, struct vmdk_error *error)
   }
 }
 
-/* What is read must be read to its end, if anybody waits for it. */
-#define READ_STEPS 4096
+/* What is read must be read to its end, if anybody waits for it.  One answer
+ * may take as many table pages as gtable_run looks at.
+ */
+#define READ_STEPS 16
 
 static int
 read_walk (struct vmdk_image *image, struct walk *walk, uint8_t *p,

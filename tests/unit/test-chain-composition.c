@@ -290,6 +290,57 @@ test_child_line_longer (void **state)
   assert_allocated (image, "dddd???");
 }
 
+static bool
+is_interrupted (void *opaque)
+{
+  (void) opaque;
+  return true;
+}
+
+/* A disk without a grain, each in a table of its own, and its parents: to
+ * read it takes long, and is given up if nobody waits for it.
+ */
+static void
+test_interrupted (void **state)
+{
+  const uint64_t sectors = 65536, directory = 3;
+  const struct vmdk_options options = { .interrupted = is_interrupted };
+  const size_t size = (directory + sectors * 4 / 512) * 512;
+  uint8_t *file = calloc (1, size), *buf = malloc (sectors * 512);
+  struct vmdk_error error;
+  unsigned i;
+
+  assert_non_null (file);
+  assert_non_null (buf);
+  memcpy (file, "KDMV", 4);
+  store_le32 (file + 4, 1);
+  store_le64 (file + 12, sectors);
+  store_le64 (file + 20, 1);
+  store_le32 (file + 44, 1);
+  store_le64 (file + 56, directory);
+  for (i = 0; i < sectors; ++i)
+    store_le32 (file + directory * 512 + i * 4, 2);
+  folder_write (&folder, "grains", file, size);
+  for (i = 0; i < 4; ++i) {
+    char name[16], text[200];
+
+    snprintf (name, sizeof name, "%u.vmdk", i);
+    snprintf (text, sizeof text,
+              "# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=%s\n"
+              "parentFileNameHint=\"%u.vmdk\"\nRW 65536 SPARSE \"grains\"\n",
+              i < 3 ? "1" : "ffffffff", i + 1);
+    folder_write_text (&folder, name, text);
+  }
+  image = vmdk_open (folder_path (&folder, "0.vmdk"), &options, &error);
+  assert_non_null (image);
+  assert_int_equal (vmdk_pread (image, buf, 512, 0, &error), 0);
+  assert_int_equal (vmdk_pread (image, buf, sectors * 512, 0, &error), -1);
+  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR,
+                "0.vmdk: reading: was interrupted");
+  free (buf);
+  free (file);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
 
 int
@@ -307,6 +358,7 @@ main (void)
     TEST (test_single_link),
     TEST (test_child_line_longer),
     TEST (test_random),
+    TEST (test_interrupted),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
