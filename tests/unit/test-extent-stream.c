@@ -3,152 +3,15 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* Streams as extents: where their tables and grains are found, whole
- * and damaged.
+/* Streams as extents: where their tables and grains are found, and grains
+ * that are damaged.
  */
 
 #include <config.h>
 
-#include "one-extent.h"
-#include "streams.h"
+#include "stream-extent.h"
 
 #define NO_MARKERS (HOSTED_NEWLINE_TEST | HOSTED_COMPRESSED)
-
-static struct stream_file f;
-static struct one o;
-static bool salvage;
-static bool (*interrupted) (void *opaque);
-
-static int
-setup (void **state)
-{
-  salvage = false;
-  return 0;
-}
-
-static int
-teardown (void **state)
-{
-  one_free (&o);
-  memset (&o, 0, sizeof o);
-  return 0;
-}
-
-/* 40 grains with data in a few of them; the disk ends in the last. */
-static void
-make_grains (void)
-{
-  stream_begin (&f, 159);
-  stream_add (&f, 0);
-  stream_add (&f, 1);
-  stream_add (&f, 5);
-  stream_add (&f, 33);
-  stream_add (&f, 39);
-}
-
-static void
-make_stream (void)
-{
-  make_grains ();
-  stream_end (&f);
-}
-
-/* Open what there is of the file, and 'more' bytes of garbage. */
-static struct extent *
-try_open (uint64_t sectors, size_t more, struct vmdk_error *error)
-{
-  struct hosted_header h;
-  const size_t size = f.sectors * SECTOR_SIZE + more;
-
-  teardown (NULL);
-  one_init (&o, div_up (size, SECTOR_SIZE));
-  memcpy (o.data, f.data, f.sectors * SECTOR_SIZE);
-  memset (o.data + f.sectors * SECTOR_SIZE, 0xee, more);
-  o.size = size;
-  one_prepare (&o);
-  o.env.salvage = salvage;
-  o.logger.interrupted = interrupted;
-  h = stream_header (&f);
-  if (hosted_validate (&h, size, "t.vmdk", &o.logger, error) == -1)
-    return NULL;
-  o.extent = extent_stream_new (o.io, &h, sectors * SECTOR_SIZE, &o.env,
-                                error);
-  return o.extent;
-}
-
-static bool
-is_interrupted (void *opaque)
-{
-  (void) opaque;
-  return true;
-}
-
-/* The same after a signal has come. */
-static struct extent *
-try_open_interrupted (struct vmdk_error *error)
-{
-  interrupted = is_interrupted;
-  (void) try_open (159, 0, error);
-  interrupted = NULL;
-  return o.extent;
-}
-
-static void
-open_stream (void)
-{
-  struct vmdk_error error;
-
-  if (!try_open (159, 0, &error))
-    fail_msg ("%s", error.message);
-}
-
-static void
-check_all (const char *file, int line)
-{
-  one_check_read (&o, 0, f.disk, 159 * 512, file, line);
-}
-
-#define assert_all_right() check_all (__FILE__, __LINE__)
-
-static void
-check_refused (enum vmdk_error_kind kind, const char *piece,
-               const char *file, int line)
-{
-  struct vmdk_error error;
-
-  if (try_open (159, 0, &error)) {
-    print_error ("opened; expected: %s\n", piece);
-    _fail (file, line);
-  }
-  check_error (&error, kind, EINVAL, "t.vmdk: ", file, line);
-  check_error (&error, kind, EINVAL, piece, file, line);
-  _assert_true (o.io->refs == 1, "reference", file, line);
-}
-
-#define assert_refused(piece)                                           \
-  check_refused (VMDK_ERROR_CORRUPT, piece, __FILE__, __LINE__)
-
-/* Reading a grain fails for this reason, in whole and in part. */
-static void
-check_damaged (uint64_t grain, const char *piece, const char *file,
-               int line)
-{
-  struct vmdk_error error;
-  uint8_t buf[GRAIN_BYTES];
-  char place[40];
-
-  if (one_read (&o, grain * GRAIN_BYTES, buf, sizeof buf, &error) != -1 ||
-      one_read (&o, grain * GRAIN_BYTES + 7, buf, 5, &error) != -1) {
-    print_error ("read; expected: %s\n", piece);
-    _fail (file, line);
-  }
-  snprintf (place, sizeof place, "damaged: grain %" PRIu64 ": ", grain);
-  check_error (&error, VMDK_ERROR_CORRUPT, EIO, place, file, line);
-  check_error (&error, VMDK_ERROR_CORRUPT, EIO, piece, file, line);
-}
-
-#define assert_damaged(grain, piece)                    \
-  check_damaged (grain, piece, __FILE__, __LINE__)
 
 static void
 test_whole (void **state)
@@ -268,148 +131,6 @@ test_foreign_footer (void **state)
   store_le32 (f.data + (f.sectors - 2) * SECTOR_SIZE + 8, 0);
   store_le32 (f.data + (f.sectors - 2) * SECTOR_SIZE + 12, 4);
   assert_refused ("no footer");
-}
-
-/* The directory is not in the file, or an entry of it is damaged. */
-static void
-test_bad_directory (void **state)
-{
-  make_stream ();
-  store_le64 (f.data + (f.sectors - 2) * SECTOR_SIZE + 56, f.sectors);
-  open_stream ();
-  assert_all_right ();
-  assert_logged (&o.log, 1, "found by their markers");
-
-  make_stream ();
-  store_le32 (f.data + f.directory * SECTOR_SIZE, (uint32_t) f.sectors);
-  open_stream ();
-  assert_all_right ();
-  assert_logged (&o.log, 1, "1 entries of the grain directory");
-  assert_map (&o, 2 * GRAIN_BYTES, 38 * GRAIN_BYTES - 512, RUN_HOLE,
-              3 * GRAIN_BYTES, 0);
-  assert_allocation (&o, 0, 99999, RUN_COMPRESSED, 2 * GRAIN_BYTES);
-}
-
-/* An entry of a table points nowhere: the markers tell. */
-static void
-test_bad_entry (void **state)
-{
-  make_stream ();
-  store_le32 (stream_entry (&f, 5), UINT32_MAX);
-  store_le32 (stream_entry (&f, 6), (uint32_t) f.sectors);
-  store_le32 (stream_entry (&f, 7), (uint32_t) f.directory);
-  open_stream ();
-  assert_logged (&o.log, 0, "");
-  assert_all_right ();
-  assert_true (strstr (o.log.text, "found by their markers") != NULL);
-  assert_map (&o, 6 * GRAIN_BYTES, 99, RUN_HOLE, 99, 0);
-
-  /* Unless they are damaged, too. */
-  store_le32 (f.data + f.where[1] * SECTOR_SIZE + 8, UINT32_MAX);
-  open_stream ();
-  assert_read (&o, 0, f.disk, GRAIN_BYTES);
-  assert_bad (&o, 5 * GRAIN_BYTES, "is 0xffffffff, ");
-  assert_true (strstr (o.log.text, "cannot be read to its end") != NULL);
-  assert_damaged (1, "4294967295 bytes");
-}
-
-/* Map grain 5, whose entry is damaged. */
-static enum run_kind
-map_damaged (void)
-{
-  struct vmdk_error error;
-  struct run run;
-
-  assert_int_equal (o.extent->ops->map (o.extent, 5 * GRAIN_BYTES, 99,
-                                        MAP_FOR_READING, &run, &error), 0);
-  return run.kind;
-}
-
-/* The search for grains is given up, and begins anew when it is wanted next.
- */
-static void
-test_interrupted (void **state)
-{
-  struct vmdk_error error;
-
-  (void) state;
-  make_stream ();
-  store_le32 (stream_entry (&f, 5), UINT32_MAX);
-  open_stream ();
-  o.logger.interrupted = is_interrupted;
-  assert_int_equal (map_damaged (), RUN_BAD);
-  assert_true (strstr (o.log.text, "was interrupted") != NULL);
-  o.logger.interrupted = NULL;
-  assert_all_right ();
-
-  /* If it is needed to open the disk, that fails. */
-  make_grains ();
-  stream_add_marker (&f, 0, STREAM_EOS);
-  assert_null (try_open_interrupted (&error));
-  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR, "was interrupted");
-}
-
-/* Memory that others have: the search fails, and is not made again until there
- * is more of it.  What is damaged needs none.
- */
-static void
-test_no_memory (void **state)
-{
-  const uint64_t half = BUDGET / 2;
-
-  make_stream ();
-  store_le32 (stream_entry (&f, 5), UINT32_MAX);
-  open_stream ();
-  assert_true (budget_take (&o.indexes, BUDGET));
-  /* One warning is of the entry. */
-  assert_int_equal (map_damaged (), RUN_BAD);
-  assert_logged (&o.log, 2, "cache-size=");
-  assert_int_equal (map_damaged (), RUN_BAD);
-  assert_logged (&o.log, 2, "cache-size=");
-  budget_give (&o.indexes, 1);
-  assert_int_equal (map_damaged (), RUN_BAD);
-  assert_logged (&o.log, 3, "cache-size=");
-  assert_int_equal (map_damaged (), RUN_BAD);
-  assert_logged (&o.log, 3, "cache-size=");
-  assert_true (budget_left (&o.indexes) == 1);
-
-  budget_give (&o.indexes, half);
-  assert_all_right ();
-  assert_logged (&o.log, 4, "found by their markers");
-  assert_true (budget_left (&o.indexes) < 1 + half);
-  o.extent->ops->close (o.extent);
-  o.extent = NULL;
-  assert_true (budget_left (&o.indexes) == 1 + half);
-}
-
-/* Search another stream of the same image. */
-static bool
-search_another (void *opaque)
-{
-  const struct hosted_header h = stream_header (&f);
-  struct extent *first = o.extent;
-  struct vmdk_error error;
-
-  (void) opaque;
-  o.logger.interrupted = NULL;
-  o.extent = extent_stream_new (o.io, &h, 159 * SECTOR_SIZE, &o.env, &error);
-  assert_non_null (o.extent);
-  assert_all_right ();
-  o.extent->ops->close (o.extent);
-  o.extent = first;
-  return false;
-}
-
-/* One search does not wait for another, which may take long. */
-static void
-test_two_searches (void **state)
-{
-  make_stream ();
-  store_le32 (stream_entry (&f, 5), UINT32_MAX);
-  open_stream ();
-  o.logger.interrupted = search_another;
-  assert_all_right ();
-  assert_true (o.logger.interrupted == NULL);
 }
 
 /* The tables are right in form, but name the wrong grains. */
@@ -580,78 +301,6 @@ test_markerless (void **state)
   assert_refused ("no footer");
 }
 
-/* What a cut stream has is served only if that is wanted. */
-static void
-test_salvage (void **state)
-{
-  uint8_t buf[512];
-  struct vmdk_error error;
-  char piece[60];
-  uint64_t end;
-
-  make_grains ();
-  end = f.where[39];
-  f.sectors = end;
-  assert_refused ("salvage=true");
-  snprintf (piece, sizeof piece, "end marker at offset %" PRIu64 "; ",
-            end * SECTOR_SIZE);
-  assert_refused (piece);
-
-  salvage = true;
-  open_stream ();
-  assert_logged (&o.log, 1, "salvaging");
-  assert_read (&o, 0, f.disk, 34 * GRAIN_BYTES);
-  assert_map (&o, 6 * GRAIN_BYTES, 32 * GRAIN_BYTES, RUN_HOLE,
-              27 * GRAIN_BYTES, 0);
-  assert_bad (&o, 34 * GRAIN_BYTES, "cut off");
-  assert_map (&o, 34 * GRAIN_BYTES, 5 * GRAIN_BYTES, RUN_BAD,
-              5 * GRAIN_BYTES, 0);
-  assert_int_equal (one_read (&o, 158 * 512, buf, 512, &error), -1);
-}
-
-/* If grains do not come in order, any that was not found may be in the
- * part that is missing.
- */
-static void
-test_salvage_unordered (void **state)
-{
-  stream_begin (&f, 159);
-  stream_add (&f, 0);
-  stream_add (&f, 33);
-  stream_add (&f, 1);
-  salvage = true;
-  open_stream ();
-  assert_read (&o, 0, f.disk, 2 * GRAIN_BYTES);
-  assert_bad (&o, 5 * GRAIN_BYTES, "cut off");
-  assert_bad (&o, 34 * GRAIN_BYTES, "cut off");
-}
-
-/* A zero sector alone, without a footer in front, may as well be one
- * that was lost.
- */
-static void
-test_no_tables (void **state)
-{
-  make_grains ();
-  stream_add_marker (&f, 0, STREAM_EOS);
-  assert_refused ("no footer");
-}
-
-/* A stream that ends before its first grain is not an empty disk. */
-static void
-test_cut_before_grains (void **state)
-{
-  uint64_t k;
-
-  make_stream ();
-  for (k = 1; k <= STREAMS_OVERHEAD; ++k) {
-    f.sectors = k;
-    assert_refused ("salvage=true");
-  }
-}
-
-#define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
-
 int
 main (void)
 {
@@ -662,21 +311,12 @@ main (void)
     TEST (test_trailing_zeroes),
     TEST (test_header_and_footer),
     TEST (test_foreign_footer),
-    TEST (test_bad_directory),
-    TEST (test_bad_entry),
-    TEST (test_interrupted),
-    TEST (test_no_memory),
-    TEST (test_two_searches),
     TEST (test_wrong_grain),
     TEST (test_bad_data),
     TEST (test_inflated_size),
     TEST (test_stored),
     TEST (test_length),
     TEST (test_markerless),
-    TEST (test_salvage),
-    TEST (test_salvage_unordered),
-    TEST (test_no_tables),
-    TEST (test_cut_before_grains),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
