@@ -8,6 +8,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,21 +19,19 @@
 #include "descriptor-text.h"
 #include "survey-look.h"
 
-/* A descriptor has one, or two in different encodings.  Of one that is wrong, so
- * many are looked at.
+/* A descriptor has one, or two in different encodings.  Of one that is wrong,
+ * so many are looked at.
  */
 #define MAX_HINTS 4
 
 /* So much of a file tells whether it is a descriptor. */
 #define PROBE_SIZE 16384
 
-/* The file that is being looked at. */
-struct look {
-  struct survey *s;
-  struct entry *entry;
-  struct io *io;
-  int folder;                   /* it lies in */
-  bool is_here;                 /* in the folder that is surveyed */
+/* A file in another folder.  Which one counts too: it may have hard links,
+ * and names others from where it is.
+ */
+struct place {
+  struct identity file, folder;
 };
 
 /* A file cannot be looked at, and is passed over; but not if the server is
@@ -50,60 +49,172 @@ pass_over (const struct survey *s, const struct vmdk_error *why)
   return -1;
 }
 
-/* A file of the folder cannot be read.  It may name any other as its parent,
- * so that none can be written.
+/* Is there no file that has the name? */
+static bool
+is_missing (const struct vmdk_error *why)
+{
+  return why->err == ENOENT || why->err == ENOTDIR || why->err == ELOOP ||
+    why->err == ENAMETOOLONG;
+}
+
+/* A file of the folder, or a parent elsewhere, cannot be read.  It may name any
+ * other as its parent, so that none can be written.
  */
 static int
 cannot_read (const struct survey *s, const struct vmdk_error *why)
 {
   if (!s->options->for_writing || why->kind != VMDK_ERROR_IO ||
-      why->err == ENOENT)
+      is_missing (why))
     return pass_over (s, why);
   return error_set (s->error, VMDK_ERROR_IO, why->err,
-                    "nothing in %s can be written, because a file there may "
-                    "have any parent and cannot be read: %s", s->name,
-                    why->message);
+                    "nothing in %s can be written, because a file there, or "
+                    "one behind it, may have any parent and cannot be read: "
+                    "%s", s->name, why->message);
 }
 
-/* Find out which file a name in a descriptor means, if there is one.  Returns
- * 1 if so, 0 if not, or -1.
+static void
+too_many (struct survey *s, const char *name)
+{
+  if (!s->said_too_many)
+    logger_warn (s->options->logger, "%s: %s: names too many files by paths; "
+                 "not all are looked at to tell them from disks", s->name,
+                 name);
+  s->said_too_many = true;
+}
+
+static struct look
+look_begin (struct survey *s, struct io *io, int folder)
+{
+  struct stat statbuf;
+
+  return (struct look) {
+    .s = s, .io = io, .folder = folder,
+    .is_here = fstat (folder, &statbuf) == 0 &&
+      statbuf.st_dev == s->id.dev && statbuf.st_ino == s->id.ino,
+  };
+}
+
+static void
+look_end (const struct look *l)
+{
+  close (l->folder);
+  io_unref (l->io);
+}
+
+static int
+compare_places (const void *a, const void *b)
+{
+  const struct place *x = a, *y = b;
+  const int r = compare_ids (&x->file, &y->file);
+
+  return r != 0 ? r : compare_ids (&x->folder, &y->folder);
+}
+
+/* The disk 'child' may have this parent in another folder: have it looked at,
+ * once.  Returns 1 if it will be, else 0 or -1.
  */
 static int
-identify (const struct look *l, const char *name, bool is_line,
-          struct identity *id)
+look_later (struct survey *s, const struct look *l, const char *child)
+{
+  struct place place = { .file = { l->io->dev, l->io->ino } }, *seen;
+  struct stat statbuf;
+
+  /* All of this folder have their turn. */
+  if (l->is_here || fstat (l->folder, &statbuf) == -1)
+    return 0;
+  place.folder = (struct identity) { statbuf.st_dev, statbuf.st_ino };
+  if (tfind (&place, &s->seen, compare_places))
+    return 0;
+  if (s->nr_seen == SURVEY_MAX_PARENTS || s->nr_waiting == MAX_WAITING) {
+    too_many (s, child);
+    return 0;
+  }
+  seen = malloc (sizeof *seen);
+  if (!seen)
+    return error_nomem (s->error);
+  *seen = place;
+  if (!tsearch (seen, &s->seen, compare_places)) {
+    free (seen);
+    return error_nomem (s->error);
+  }
+  s->nr_seen++;
+  s->waiting[s->nr_waiting] = *l;
+  s->waiting[s->nr_waiting++].is_parent = true;
+  return 1;
+}
+
+/* Can what a name in a descriptor means be told without opening it?  Then
+ * *found is that file of the folder, or NULL if there is none.
+ */
+static bool
+find_here (const struct look *l, const char *name,
+           const struct file **found)
+{
+  *found = NULL;
+  if (!l->is_here || strchr (name, '/'))
+    return false;
+  *found = survey_find_name (l->s, name);
+  return *found || !strchr (name, '\\');
+}
+
+/* Find out which file an extent's name means, if there is one.  Returns 1 if
+ * so, 0 if not, or -1.
+ */
+static int
+identify_extent (const struct look *l, const char *name, struct identity *id)
 {
   struct survey *s = l->s;
+  const struct file *found;
   struct vmdk_error why;
   struct io *io;
 
-  if (l->is_here && !strchr (name, '/')) {
-    const struct entry *found = survey_find_name (s, name);
-
+  if (find_here (l, name, &found)) {
     if (found)
       *id = found->id;
-    if (found || !strchr (name, '\\'))
-      return found != NULL;
+    return found != NULL;
   }
-  /* Parents are looked for whatever else a file names. */
-  if (is_line) {
-    if (s->elsewhere == SURVEY_MAX_ELSEWHERE ||
-        s->of_file == SURVEY_MAX_OF_FILE) {
-      if (!s->said_too_many)
-        logger_warn (s->options->logger, "%s: %s: names too many files by "
-                     "paths; not all are looked at to tell them from disks",
-                     s->name, l->entry->name);
-      s->said_too_many = true;
-      return 0;
-    }
-    s->elsewhere++;
-    s->of_file++;
+  if (s->elsewhere == SURVEY_MAX_ELSEWHERE ||
+      s->of_file == SURVEY_MAX_OF_FILE) {
+    too_many (s, l->io->name);
+    return 0;
   }
+  s->elsewhere++;
+  s->of_file++;
   io = path_open_named (s->options->policy, l->folder, name, NULL, &why);
   if (!io)
     return pass_over (s, &why);
   *id = (struct identity) { io->dev, io->ino };
   io_unref (io);
   return 1;
+}
+
+/* The same for a parent, which is looked for whatever else a file names; and if
+ * it is not in this folder, it is looked at as what is there is.
+ */
+static int
+identify_parent (const struct look *l, const char *name, struct identity *id)
+{
+  struct survey *s = l->s;
+  const struct file *found;
+  struct vmdk_error why;
+  struct look parent;
+  struct io *io;
+  int folder, r;
+
+  if (find_here (l, name, &found)) {
+    if (found)
+      *id = found->id;
+    return found != NULL;
+  }
+  io = path_open_named (s->options->policy, l->folder, name, &folder, &why);
+  if (!io)
+    return cannot_read (s, &why);
+  *id = (struct identity) { io->dev, io->ino };
+  parent = look_begin (s, io, folder);
+  r = look_later (s, &parent, l->io->name);
+  if (r != 1)
+    look_end (&parent);
+  return r == -1 ? -1 : 1;
 }
 
 static int
@@ -114,9 +225,9 @@ mark_extent (const struct look *l, const struct extent_line *line)
   int r = 0;
 
   if (line->utf8_name)
-    r = identify (l, line->utf8_name, true, &id);
+    r = identify_extent (l, line->utf8_name, &id);
   if (r == 0 && line->name)
-    r = identify (l, line->name, true, &id);
+    r = identify_extent (l, line->name, &id);
   if (r == 1 && compare_ids (&id, &self) != 0)
     survey_mark (l->s, &id);
   return r == -1 ? -1 : 0;
@@ -128,7 +239,7 @@ add_parent (const struct look *l, const char *name, const struct parent *p)
 {
   const struct identity self = { l->io->dev, l->io->ino };
   struct parent parent = *p;
-  const int r = identify (l, name, false, &parent.id);
+  const int r = identify_parent (l, name, &parent.id);
 
   if (r != 1 || compare_ids (&parent.id, &self) == 0)
     return r == -1 ? -1 : 0;
@@ -230,12 +341,17 @@ static int
 read_text (const struct look *l, uint64_t offset, size_t len, bool has_lines)
 {
   struct survey *s = l->s;
+  uint64_t *sum = l->is_parent ? &s->text_elsewhere : &s->text;
   struct vmdk_error why;
   char *text;
   int r;
 
-  s->text += len;
-  if (s->text > SURVEY_MAX_TEXT)
+  *sum += len;
+  if (*sum > SURVEY_MAX_TEXT && l->is_parent) {
+    too_many (s, l->io->name);
+    return 0;
+  }
+  if (*sum > SURVEY_MAX_TEXT)
     return error_set (s->error, VMDK_ERROR_UNSUPPORTED, E2BIG,
                       "%s: its descriptors have more than %d MiB, too much "
                       "to read", s->name, (int) (SURVEY_MAX_TEXT >> 20));
@@ -317,6 +433,7 @@ look_at_file (const struct look *l)
 
   if (io_pread (l->io, magic, len, 0, &why) == -1)
     return cannot_read (l->s, &why);
+  l->s->of_file = 0;
   switch (header_probe (magic, len)) {
   case FILE_HOSTED:
     l->entry->is_disk = true;
@@ -335,22 +452,33 @@ look_at_file (const struct look *l)
 }
 
 int
-survey_look_at (struct survey *s, struct entry *entry)
+survey_look_at (struct survey *s, struct file *entry)
 {
-  struct look l = { .s = s, .entry = entry };
   struct vmdk_error why;
-  struct stat statbuf;
-  int r;
+  struct look l;
+  struct io *io;
+  int folder, r;
 
-  s->of_file = 0;
-  l.io = path_open_named (s->options->policy, s->dir, entry->name, &l.folder,
-                          &why);
-  if (!l.io)
+  io = path_open_named (s->options->policy, s->dir, entry->name, &folder,
+                        &why);
+  if (!io)
     return cannot_read (s, &why);
-  l.is_here = fstat (l.folder, &statbuf) == 0 &&
-    statbuf.st_dev == s->id.dev && statbuf.st_ino == s->id.ino;
+  l = look_begin (s, io, folder);
+  l.entry = entry;
   r = look_at_file (&l);
-  close (l.folder);
-  io_unref (l.io);
+  look_end (&l);
+  /* How deep that goes does not matter, since each is looked at once. */
+  while (s->nr_waiting > 0) {
+    struct file parent = { 0 };
+
+    l = s->waiting[--s->nr_waiting];
+    l.entry = &parent;
+    if (r == 0)
+      r = progress_at (&s->progress, 0, s->error);
+    if (r == 0)
+      r = look_at_file (&l);
+    free (parent.type);
+    look_end (&l);
+  }
   return r;
 }

@@ -10,14 +10,20 @@
 #ifndef VMDK_SURVEY_LOOK_H
 #define VMDK_SURVEY_LOOK_H
 
+#include "progress.h"
 #include "survey.h"
+
+/* The most parents in other folders that wait to be looked at, open; of a link
+ * of a chain there is one, unless somebody has made it up.
+ */
+#define MAX_WAITING 16
 
 /* A file, whatever its names. */
 struct identity {
   uint64_t dev, ino;
 };
 
-struct entry {
+struct file {
   char *name;
   struct identity id;
   bool is_told;                 /* to clients, if it is a disk */
@@ -35,20 +41,36 @@ struct parent {
   uint32_t cid;                 /* that it must have */
 };
 
+/* A file that is being looked at, or waits for that. */
+struct look {
+  struct survey *s;
+  struct file *entry;
+  struct io *io;
+  int folder;                   /* it lies in */
+  bool is_here;                 /* in the folder that is surveyed */
+  bool is_parent;               /* it is not, but a parent may be */
+};
+
 struct survey {
   const struct survey_options *options;
   const char *name;             /* of the folder */
   int dir;
   struct identity id;           /* the folder's */
-  struct entry *entries;        /* sorted by name */
+  struct file *entries;        /* sorted by name */
   size_t nr_entries, max_entries;
-  struct entry **by_id;         /* sorted by identity */
+  struct file **by_id;         /* sorted by identity */
   struct parent *parents;
   size_t nr_parents, max_parents;
+  struct look waiting[MAX_WAITING];
+  size_t nr_waiting;
+  void *seen;                   /* tree of parents in other folders */
+  size_t nr_seen;
   size_t elsewhere;             /* files of other folders opened for lines, */
   size_t of_file;               /* and of these for the file looked at */
   bool said_too_many;
-  uint64_t text;                /* bytes read */
+  uint64_t text;                /* bytes read of files of the folder, */
+  uint64_t text_elsewhere;      /* and of others */
+  struct progress progress;
   struct vmdk_error *error;
 };
 
@@ -61,12 +83,13 @@ compare_ids (const struct identity *a, const struct identity *b)
 }
 
 /* Open one of the files, find out whether it is a disk, and take what it
- * names.  One that cannot be looked at is passed over, as survey.h says.
+ * names, and what its parents in other folders name.  One that cannot be looked
+ * at is passed over, as survey.h says.
  */
-extern int survey_look_at (struct survey *s, struct entry *entry);
+extern int survey_look_at (struct survey *s, struct file *entry);
 
 /* The entry of that name, or NULL. */
-extern const struct entry *survey_find_name (const struct survey *s,
+extern const struct file *survey_find_name (const struct survey *s,
                                              const char *name);
 
 /* Note, with all its names, a file that belongs to a disk. */

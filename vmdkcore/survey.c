@@ -8,26 +8,26 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "progress.h"
 #include "survey-look.h"
 
 static int
 compare_names (const void *a, const void *b)
 {
-  return strcmp (((const struct entry *) a)->name,
-                 ((const struct entry *) b)->name);
+  return strcmp (((const struct file *) a)->name,
+                 ((const struct file *) b)->name);
 }
 
 static int
 compare_entry_ids (const void *a, const void *b)
 {
-  return compare_ids (&(*(struct entry *const *) a)->id,
-                      &(*(struct entry *const *) b)->id);
+  return compare_ids (&(*(struct file *const *) a)->id,
+                      &(*(struct file *const *) b)->id);
 }
 
 /* Make room for one more in an array. */
@@ -50,7 +50,7 @@ grow (void *array, size_t nr, size_t *max, size_t size)
 static int
 add_entry (struct survey *s, const char *name)
 {
-  struct entry *entries;
+  struct file *entries;
   struct stat statbuf;
 
   if (fstatat (s->dir, name, &statbuf, 0) == -1 ||
@@ -61,7 +61,7 @@ add_entry (struct survey *s, const char *name)
   if (!entries)
     return error_nomem (s->error);
   s->entries = entries;
-  entries[s->nr_entries] = (struct entry) {
+  entries[s->nr_entries] = (struct file) {
     .name = strdup (name),
     .id = { statbuf.st_dev, statbuf.st_ino },
     .is_told = name[0] != '.' && name_can_be_told (name),
@@ -103,10 +103,10 @@ read_entries (struct survey *s, DIR *dir)
   return 0;
 }
 
-const struct entry *
+const struct file *
 survey_find_name (const struct survey *s, const char *name)
 {
-  const struct entry key = { .name = (char *) name };
+  const struct file key = { .name = (char *) name };
 
   return s->nr_entries == 0 ? NULL :
     bsearch (&key, s->entries, s->nr_entries, sizeof key, compare_names);
@@ -200,7 +200,6 @@ survey_folder (int dir, const char *name,
   struct survey s = {
     .options = options, .name = name, .dir = dir, .error = error,
   };
-  struct progress progress;
   struct stat statbuf;
   DIR *stream = NULL;
   size_t i;
@@ -216,9 +215,9 @@ survey_folder (int dir, const char *name,
   }
   s.id = (struct identity) { statbuf.st_dev, statbuf.st_ino };
   r = read_entries (&s, stream);
-  progress_begin (&progress, options->logger, name, "looking for disks", 0);
+  progress_begin (&s.progress, options->logger, name, "looking for disks", 0);
   for (i = 0; i < s.nr_entries && r == 0; ++i) {
-    r = progress_at (&progress, i, error);
+    r = progress_at (&s.progress, 0, error);
     if (r == 0)
       r = survey_look_at (&s, &s.entries[i]);
   }
@@ -241,5 +240,6 @@ survey_folder (int dir, const char *name,
   free (s.entries);
   free (s.by_id);
   free (s.parents);
+  tdestroy (s.seen, free);
   return r;
 }

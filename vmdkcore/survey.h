@@ -12,12 +12,14 @@
 #include "path.h"
 
 /* The most files of a folder that are looked at; the most that are opened for
- * what the lines of all descriptors, and of one, have elsewhere; and the most
- * bytes of descriptors that are read.
+ * what the lines of all descriptors, and of one, have elsewhere; the most
+ * parents in other folders that are looked at; and the most bytes of
+ * descriptors that are read, of the folder and of these parents each.
  */
 #define SURVEY_MAX_FILES 65536
 #define SURVEY_MAX_ELSEWHERE 65536
 #define SURVEY_MAX_OF_FILE 4096
+#define SURVEY_MAX_PARENTS 16384
 #define SURVEY_MAX_TEXT (UINT64_C (256) << 20)
 
 struct survey_options {
@@ -32,7 +34,8 @@ struct survey_options {
  * messages.  A policy that locks nothing does not disturb those who use them.
  * *list gets the disks, sorted by name, and is to be freed with name_list_free.
  * Files that cannot be opened are passed over, unless the server is short of
- * memory or descriptors, which is an error.  Can be interrupted
+ * memory or descriptors, which is an error.  So are parents in other folders,
+ * which are looked at to find what is behind them here.  Can be interrupted
  * (VMDK_ERROR_INTERRUPTED).
  */
 extern int survey_folder (int dir, const char *name,
