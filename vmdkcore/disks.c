@@ -44,7 +44,9 @@ struct vmdk_disks {
   pthread_mutex_t lock;
   struct name_list list;
   bool is_settled;
+  bool is_complete;             /* nothing there could not be read */
   struct timespec modified, changed;
+  struct timespec looked;       /* when that began */
 };
 
 /* Take survey_lock.  Who has waited for others that look at the folder does not
@@ -81,19 +83,23 @@ update (struct vmdk_disks *disks, bool for_writing, struct vmdk_error *error)
   struct name_list list;
   struct timespec now;
   struct stat statbuf;
+  bool complete;
 
   if (!disks->name)
     return 0;
   clock_gettime (CLOCK_REALTIME, &now);
   if (fstat (disks->dir, &statbuf) == -1)
     return error_sys (error, errno, "fstat: %s", disks->name);
-  if (survey_folder (disks->dir, disks->name, &options, &list, error) == -1)
+  if (survey_folder (disks->dir, disks->name, &options, &list, &complete,
+                     error) == -1)
     return -1;
   pthread_mutex_lock (&disks->lock);
   name_list_free (&disks->list);
   disks->list = list;
   disks->modified = statbuf.st_mtim;
   disks->changed = statbuf.st_ctim;
+  disks->looked = now;
+  disks->is_complete = complete;
   disks->is_settled =
     statbuf.st_mtim.tv_sec < now.tv_sec - SETTLED_SECONDS &&
     statbuf.st_ctim.tv_sec < now.tv_sec - SETTLED_SECONDS;
@@ -116,6 +122,30 @@ is_up_to_date (const struct vmdk_disks *disks)
   return disks->is_settled && fstat (disks->dir, &statbuf) == 0 &&
     same_time (&statbuf.st_mtim, &disks->modified) &&
     same_time (&statbuf.st_ctim, &disks->changed);
+}
+
+/* Is it known without a look at the folder that no disk has this name?  Who
+ * asks for what is not there must not keep others waiting.
+ */
+static bool
+is_no_disk (struct vmdk_disks *disks, const char *name)
+{
+  struct stat statbuf;
+  bool r;
+
+  if (!disks->name)
+    return false;
+  if (!survey_has_file (disks->dir, name, &statbuf))
+    return true;
+  /* It was there, and not a disk, when the folder was looked at; and has not
+   * become one by a change to it.
+   */
+  pthread_mutex_lock (&disks->lock);
+  r = is_up_to_date (disks) && disks->is_complete &&
+    !name_list_has (&disks->list, name) &&
+    statbuf.st_ctim.tv_sec < disks->looked.tv_sec - SETTLED_SECONDS;
+  pthread_mutex_unlock (&disks->lock);
+  return r;
 }
 
 /* All but where the disks are. */
@@ -234,18 +264,19 @@ vmdk_disks_open (struct vmdk_disks *disks, const char *name,
                  const struct vmdk_options *options,
                  struct vmdk_error *error)
 {
+  const bool missing = is_no_disk (disks, name);
   bool found = false;
   int r = 0;
 
   /* What a file says may have changed without a change to the folder, and
    * what is written now may be the parent of what was not one before.
    */
-  if (!options->writable) {
+  if (!missing && !options->writable) {
     pthread_mutex_lock (&disks->lock);
     found = is_up_to_date (disks) && name_list_has (&disks->list, name);
     pthread_mutex_unlock (&disks->lock);
   }
-  if (!found) {
+  if (!missing && !found) {
     if (lock_survey (disks, error) == -1)
       return NULL;
     r = update (disks, options->writable, error);

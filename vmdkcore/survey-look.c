@@ -61,10 +61,12 @@ is_missing (const struct vmdk_error *why)
  * other as its parent, so that none can be written.
  */
 static int
-cannot_read (const struct survey *s, const struct vmdk_error *why)
+cannot_read (struct survey *s, const struct vmdk_error *why)
 {
-  if (!s->options->for_writing || why->kind != VMDK_ERROR_IO ||
-      is_missing (why))
+  if (why->kind != VMDK_ERROR_IO || is_missing (why))
+    return pass_over (s, why);
+  s->is_incomplete = true;
+  if (!s->options->for_writing)
     return pass_over (s, why);
   return error_set (s->error, VMDK_ERROR_IO, why->err,
                     "nothing in %s can be written, because a file there, or "

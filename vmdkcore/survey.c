@@ -44,17 +44,23 @@ grow (void *array, size_t nr, size_t *max, size_t size)
   return r;
 }
 
-/* Take down a regular file of the folder that has something in it.  It is not
- * opened: who opens a FIFO might wait for ever.
+/* It must be a regular file that has something in it.  It is not opened: who
+ * opens a FIFO might wait for ever.
  */
+bool
+survey_has_file (int dir, const char *name, struct stat *statbuf)
+{
+  return !strchr (name, '/') && fstatat (dir, name, statbuf, 0) == 0 &&
+    S_ISREG (statbuf->st_mode) && statbuf->st_size > 0;
+}
+
 static int
 add_entry (struct survey *s, const char *name)
 {
   struct file *entries;
   struct stat statbuf;
 
-  if (fstatat (s->dir, name, &statbuf, 0) == -1 ||
-      !S_ISREG (statbuf.st_mode) || statbuf.st_size == 0)
+  if (!survey_has_file (s->dir, name, &statbuf))
     return 0;
   entries = grow (s->entries, s->nr_entries, &s->max_entries,
                   sizeof *entries);
@@ -195,7 +201,7 @@ list_disks (const struct survey *s, struct name_list *list)
 int
 survey_folder (int dir, const char *name,
                const struct survey_options *options, struct name_list *list,
-               struct vmdk_error *error)
+               bool *complete, struct vmdk_error *error)
 {
   struct survey s = {
     .options = options, .name = name, .dir = dir, .error = error,
@@ -223,6 +229,7 @@ survey_folder (int dir, const char *name,
   }
   if (r == 0) {
     mark_parents (&s);
+    *complete = !s.is_incomplete;
     r = list_disks (&s, list);
     if (r == -1)
       name_list_free (list);

@@ -8,6 +8,8 @@
 #ifndef VMDK_SURVEY_H
 #define VMDK_SURVEY_H
 
+#include <sys/stat.h>
+
 #include "names.h"
 #include "path.h"
 
@@ -32,7 +34,9 @@ struct survey_options {
 
 /* Look at the files in the folder 'dir', an O_PATH descriptor; 'name' is for
  * messages.  A policy that locks nothing does not disturb those who use them.
- * *list gets the disks, sorted by name, and is to be freed with name_list_free.
+ * *list gets the disks, sorted by name, and is to be freed with name_list_free;
+ * *complete tells whether all files could be read that may be disks, or name
+ * others.
  * Files that cannot be opened are passed over, unless the server is short of
  * memory or descriptors, which is an error.  So are parents in other folders,
  * which are looked at to find what is behind them here.  Can be interrupted
@@ -40,6 +44,12 @@ struct survey_options {
  */
 extern int survey_folder (int dir, const char *name,
                           const struct survey_options *options,
-                          struct name_list *list, struct vmdk_error *error);
+                          struct name_list *list, bool *complete,
+                          struct vmdk_error *error);
+
+/* Has the folder 'dir' a file of this name, which may be any text, that can be
+ * a disk?  Then *statbuf is about that, links followed.  Opens nothing.
+ */
+extern bool survey_has_file (int dir, const char *name, struct stat *statbuf);
 
 #endif /* VMDK_SURVEY_H */
