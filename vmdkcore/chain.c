@@ -37,31 +37,40 @@ check_cid (const struct link *child, const struct link *parent,
   if (!parent->has_cid)
     return error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
                       "%s: its parentCID is %08" PRIx32 ", but %s has no "
-                      "CID; ignore-cid=true would accept it",
-                      child->name, child->parent_cid, parent->name);
+                      "CID", child->name, child->parent_cid, parent->name);
   if (parent->cid != child->parent_cid)
     return error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
                       "%s: its parentCID is %08" PRIx32 ", but the CID of "
                       "%s is %08" PRIx32 ": the parent was changed after "
-                      "the snapshot was made, or is another disk; "
-                      "ignore-cid=true would accept it", child->name,
-                      child->parent_cid, parent->name, parent->cid);
+                      "the snapshot was made, or is another disk",
+                      child->name, child->parent_cid, parent->name,
+                      parent->cid);
   return 0;
 }
 
 /* Look at a link that may be the parent.  Consumes it if it is not. */
 static struct link *
-examine (const struct chain *chain, const struct link *child,
+examine (const struct link_context *context, const struct chain *chain,
          struct link *link, bool ignore_cid, struct vmdk_error *error)
 {
+  const struct link *child = chain->links[chain->nr - 1];
+  struct vmdk_error why;
+
   if (!link)
     return NULL;
   if (is_in_chain (chain, link))
     error_set (error, VMDK_ERROR_CORRUPT, ELOOP,
                "%s: its parent %s is already part of the chain: the links "
                "form a loop", child->name, link->name);
-  else if (ignore_cid || check_cid (child, link, error) == 0)
+  else if (check_cid (child, link, &why) == 0)
     return link;
+  else if (ignore_cid) {
+    logger_warn (context->env->logger, "%s", why.message);
+    return link;
+  }
+  else
+    error_set (error, why.kind, why.err,
+               "%s; ignore-cid=true would accept it", why.message);
   link_close (link);
   return NULL;
 }
@@ -94,7 +103,8 @@ chain_moved_name (const char *hint, char moved[PATH_MAX])
 }
 
 /* What became of the attempts to find a parent.  The first that found a
- * file tells most.
+ * file tells most; but that a name may not be opened tells little if another
+ * was found.
  */
 struct search {
   const struct link_context *context;
@@ -124,8 +134,10 @@ try_name (struct search *s, const char *name, bool made_up)
   }
   if (!link)
     error_prefix (&error, "%s: its parent", s->child->name);
-  link = examine (s->chain, s->child, link, s->ignore_cid, &error);
-  if (!link && !s->found_something) {
+  link = examine (s->context, s->chain, link, s->ignore_cid, &error);
+  if (!link && (!s->found_something ||
+                (s->error->kind == VMDK_ERROR_DENIED &&
+                 error.kind != VMDK_ERROR_DENIED))) {
     *s->error = error;
     s->found_something = true;
   }
@@ -156,6 +168,9 @@ static struct link *
 find_parent (const struct link_context *context, const struct chain *chain,
              const struct vmdk_options *options, struct vmdk_error *error)
 {
+  /* For the disk that is given; that of its parents has no parameter. */
+  static const char remedy[] =
+    "; parent=PATH names it, single-link=true does without";
   const struct link *child = chain->links[chain->nr - 1];
   struct search s = {
     .context = context, .chain = chain, .child = child,
@@ -164,13 +179,13 @@ find_parent (const struct link_context *context, const struct chain *chain,
   struct link *link;
 
   if (chain->nr == 1 && options->parent)
-    return examine (chain, child,
+    return examine (context, chain,
                     link_open_user (context, options->parent, error),
                     options->ignore_cid, error);
   if (!child->parent_hint) {
     error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
-               "%s: is a snapshot, but does not say of what; parent=PATH "
-               "names it, single-link=true does without", child->name);
+               "%s: is a snapshot, but does not say of what%s", child->name,
+               chain->nr == 1 ? remedy : "");
     return NULL;
   }
 
@@ -180,8 +195,8 @@ find_parent (const struct link_context *context, const struct chain *chain,
   if (!link && !s.found_something)
     error_set (error, VMDK_ERROR_IO, ENOENT,
                "%s: its parent %s was found neither beside it nor where "
-               "that says; parent=PATH names it, single-link=true does "
-               "without", child->name, child->parent_hint);
+               "that says%s", child->name, child->parent_hint,
+               chain->nr == 1 ? remedy : "; it can be put beside it");
   return link;
 }
 

@@ -205,8 +205,8 @@ refuse_kind (struct io *io, enum file_kind kind, struct vmdk_error *error)
                       "%s: not a VMDK: it has neither the magic of a sparse "
                       "image nor the text of a descriptor%s", io->name,
                       io->size > 0 && io->size % SECTOR_SIZE == 0 ?
-                      "; raw disk bytes, such as a flat extent, can be "
-                      "served with nbdkit file" : "");
+                      "; of a flat extent give the descriptor; other raw disk "
+                      "bytes can be served with nbdkit file" : "");
   }
 }
 

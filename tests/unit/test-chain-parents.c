@@ -161,6 +161,39 @@ test_missing (void **state)
   write_child ("gone/");
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
                   "its parent gone/ was found neither");
+
+  /* The parameters are no help for the parent of a parent. */
+  write_child ("mid.vmdk");
+  link_write (&folder, "vm/mid.vmdk", 1, 7, "gone.vmdk", "..", 1);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
+                  "mid.vmdk: its parent gone.vmdk was found neither beside "
+                  "it nor where that says; it can be put beside it");
+}
+
+/* A parent that was found, and is another disk, says more than an old name that
+ * may not be opened.
+ */
+static void
+test_moved_and_changed (void **state)
+{
+  const char *path = folder_path (&folder, "elsewhere/base.vmdk");
+  struct vmdk_options options = { 0 };
+  char hint[2 * PATH_MAX], allowed[2 * PATH_MAX];
+  const char *allow = allowed;
+
+  snprintf (hint, sizeof hint, "%s", path);
+  snprintf (allowed, sizeof allowed, "%s", folder_path (&folder, "vm2"));
+  folder_make_dir (&folder, "vm2");
+  folder_make_dir (&folder, "vm2/child");
+  folder_make_dir (&folder, "vm2/elsewhere");
+  link_write (&folder, "vm2/child/c.vmdk", 2, 1, hint, ".c", 1);
+  link_write (&folder, "vm2/elsewhere/base.vmdk", 7, UINT32_MAX, NULL, "bb",
+              1);
+  options.allow_dirs = &allow;
+  options.nr_allow_dirs = 1;
+  assert_refused ("vm2/child/c.vmdk", &options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "parentCID is 00000001, but the CID of base.vmdk is "
+                  "00000007");
 }
 
 /* If not the parent but a file of it is missing, that is said. */
@@ -231,6 +264,8 @@ test_cid (void **state)
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
                   "ignore-cid=true");
   assert_opens ("vm/c.vmdk", &ignore, "bc", 2);
+  assert_logged (&log_lines, 1, "the CID of base.vmdk is 00abcdef: the parent "
+                 "was changed");
 
   /* A parent without one, and one with a spelling of its own. */
   link_write_sparse (&folder, "vm/base.vmdk",
@@ -393,6 +428,7 @@ main (void)
     TEST (test_below),
     TEST (test_outside),
     TEST (test_missing),
+    TEST (test_moved_and_changed),
     TEST (test_missing_extent),
     TEST (test_damaged_parent),
     TEST (test_parent_option),
