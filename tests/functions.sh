@@ -98,13 +98,6 @@ has_sanitizers ()
   ! grep -q "^preload=''$" "$top_builddir/nbdkit"
 }
 
-# skip_if_thread_sanitizer REASON.
-skip_if_thread_sanitizer ()
-{
-  ! grep -q "^preload=.*tsan" "$top_builddir/nbdkit" ||
-    skip "not with the thread sanitizer: $*"
-}
-
 skip_if_sanitizers ()
 {
   ! has_sanitizers || skip "not with sanitizers: $*"

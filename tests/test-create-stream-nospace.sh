@@ -12,8 +12,6 @@
 # shellcheck source=tests/create-functions.sh
 . "$srcdir/create-functions.sh"
 
-skip_if_thread_sanitizer \
-  "its runtime leaves a lock taken for which GnuTLS waits at exit"
 mkdir "$TMP/small"
 mount -t tmpfs -o size=12m tmpfs "$TMP/small" ||
   skip "a small file system cannot be mounted"

@@ -15,9 +15,6 @@
 # shellcheck source=tests/failing-disk-functions.sh
 . "$srcdir/failing-disk-functions.sh"
 
-skip_if_sanitizers \
-  "clang's runtime leaves a lock taken for which nbdkit waits when it ends"
-
 make_disk base monolithicSparse
 make_child snap monolithicSparse base
 make_disk late monolithicSparse

@@ -12,9 +12,6 @@
 # shellcheck source=tests/failing-disk-functions.sh
 . "$srcdir/failing-disk-functions.sh"
 
-skip_if_sanitizers \
-  "clang's runtime leaves a lock taken for which nbdkit waits when it ends"
-
 make_image twoGbMaxExtentSparse --size=20M --extent-size=1M
 for file in "$TMP"/disk/disk-s*.vmdk; do
   printf '\1' | dd of="$file" bs=1 seek=72 conv=notrunc status=none

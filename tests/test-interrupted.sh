@@ -14,9 +14,6 @@
 # shellcheck source=tests/failing-disk-functions.sh
 . "$srcdir/failing-disk-functions.sh"
 
-skip_if_sanitizers \
-  "clang's runtime leaves a lock taken for which nbdkit waits when it ends"
-
 # Two copies of 4 MiB, and the mark that a writer did not end.
 IMAGE=$TMP/large.vmdk
 nbdkit -U - vmdk "$IMAGE" create=true create-size=64G --run true

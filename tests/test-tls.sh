@@ -12,8 +12,6 @@
 
 requires_nbdcopy
 requires psktool --version
-skip_if_sanitizers \
-  "their runtime leaves a lock taken, for which GnuTLS waits at exit"
 nbdkit --dump-config | grep -q '^tls=yes' || skip "nbdkit has no TLS"
 
 make_image streamOptimized --size=8M
