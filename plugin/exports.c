@@ -271,8 +271,13 @@ exports_default (int readonly, int is_tls)
 
   if (!disks)
     return "";
-  if (list (count_one, &single) == 0 && single.nr == 1)
-    r = nbdkit_strdup_intern (single.name);
+  if (list (count_one, &single) == 0) {
+    if (single.nr == 1)
+      r = nbdkit_strdup_intern (single.name);
+    else
+      nbdkit_error ("there are %zu disks to serve: the client must give the "
+                    "name of one as the name of the export", single.nr);
+  }
   free (single.name);
   return r;
 }

@@ -39,8 +39,7 @@ extern struct params params;
 #define PARAMS_HELP \
   "[file=]<PATH>      The disk: a VMDK descriptor or a sparse VMDK file; or" \
   " X.vmx.\n" \
-  "allow-dir=<DIR>    Also allow extents and parents in this folder (may be" \
-  " repeated).\n" \
+  "allow-dir=<DIR>    Also allow extents and parents here (may be repeated).\n" \
   "cache-size=<SIZE>  Memory for tables and inflated grains (default" \
   " 64M).\n" \
   "create=true        Make the disk, which must not exist, and serve it.\n" \
@@ -51,8 +50,7 @@ extern struct params params;
   "create-parent=<PATH>        Make it a child of this disk.\n" \
   "create-size=<SIZE>          Its size.\n" \
   "create-type=<TYPE>          Its type (default monolithic-sparse).\n" \
-  "dir=<DIR>          Serve the disks in this folder by export name, instead" \
-  " of file=.\n" \
+  "dir=<DIR>          Instead of file=: the disks in it, by export name.\n" \
   "export=<PATTERN>   With dir= or X.vmx: only disks whose names match.\n" \
   "ignore-cid=true    Accept a parent that was changed after the" \
   " snapshot.\n" \

@@ -24,6 +24,10 @@
 
 set -eu -o pipefail
 
+# For the server, not for its clients.
+export NBDKIT_PERTURB=${MALLOC_PERTURB_:-${NBDKIT_PERTURB:-}}
+unset MALLOC_PERTURB_
+
 : "${srcdir:?}" "${builddir:?}" "${top_srcdir:?}" "${top_builddir:?}"
 
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/nbdkit-vmdk-test-XXXXXX")

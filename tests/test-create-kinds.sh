@@ -72,9 +72,10 @@ check ()
   vmdkinfo "$IMAGE" >"$TMP/vmdkinfo"
   line=$(sed -n 's/.*Media size.*[( ]\([0-9]*\) bytes.*/\1/p' "$TMP/vmdkinfo")
   [ "$line" = "$1" ] || { cat "$TMP/vmdkinfo"; fail "$line bytes"; }
-  # Nobody compares 2 TiB quickly.
-  case $1 in
-    2199*) ;;
+  # Nobody compares 2 TiB quickly; nor does QEMU 4 GiB of one flat file, of
+  # which it does not ask where the holes are.
+  case $1,$2 in
+    2199*,* | 4294967808,monolithic-flat | 4294967808,vmfs-*) ;;
     *) qemu-img compare -q -f vmdk -F raw "$IMAGE" "$MODEL" ;;
   esac
   [ "$2" = vmfs-sparse ] || qemu-img check -q "$IMAGE"

@@ -15,12 +15,7 @@ size=$((2 << 40))
 make_raw $size
 copy_in
 check_structure
-qemu-img compare -q -f vmdk -F raw "$STREAM" "$RAW"
-
-# shellcheck disable=SC2016
-serve_and "$STREAM" 'nbdcopy "$uri" "$OUT.copy"'
-qemu-img compare -q -f raw -F raw "$OUT.copy" "$RAW"
-rm "$OUT.copy"
+check_copy
 
 truncate -s 0 "$RAW"
 truncate -s $size "$RAW"

@@ -13,7 +13,11 @@
 for size in $(((2 << 30) - 512)) $((2 << 30)) $(((4 << 30) + 512)); do
   make_raw $size
   copy_in
-  check_stream
+  check_structure
+  qemu-img compare -q -f vmdk -F raw "$STREAM" "$RAW"
+  check_copy
   # What holes cost is no more than entries of the directory.
   [ "$(stat -c %s "$STREAM")" -lt $((26 << 20)) ]
 done
+# This takes long, so once.
+check_7zip

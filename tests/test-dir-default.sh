@@ -38,7 +38,8 @@ def check(name, content):
 
 server = Exports("dir=" + folder, options=["-r"])
 assert not server.names()
-server.refuses("")
+assert "disks to serve" not in server.messages()
+server.refuses("", "there are 0 disks to serve")
 server.refuses("one.vmdk", "there is no disk")
 
 one = make("one.vmdk")
@@ -49,7 +50,7 @@ check("one.vmdk", one)
 two = make("two.vmdk", "--seed=2")
 assert two != one
 check("two.vmdk", two)
-server.refuses("")
+server.refuses("", "there are 2 disks to serve: the client must give")
 check("one.vmdk", one)
 
 # A disk that has been removed is read on by those who have it open.

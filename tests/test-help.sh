@@ -13,6 +13,8 @@ pod=$top_srcdir/nbdkit-vmdk-plugin.pod
 
 nbdkit vmdk --help >"$TMP/help"
 cat "$TMP/help"
+# It fits into a terminal.
+fails grep -E '^.{81}' "$TMP/help"
 
 # "[file=]<PATH>   Text" is "file=PATH (magic)".
 sed -nE -e 's/^\[([-a-z0-9]+=)\]<([A-Z]+)>  .*/\1\2 (magic)/p' \
