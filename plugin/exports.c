@@ -274,6 +274,9 @@ exports_default (int readonly, int is_tls)
   if (list (count_one, &single) == 0) {
     if (single.nr == 1)
       r = nbdkit_strdup_intern (single.name);
+    else if (single.nr == 0)
+      nbdkit_error ("there is no disk to serve%s",
+                    params.export ? " whose name matches export=" : "");
     else
       nbdkit_error ("there are %zu disks to serve: the client must give the "
                     "name of one as the name of the export", single.nr);

@@ -24,7 +24,8 @@
 
 set -eu -o pipefail
 
-# For the server, not for its clients.
+# For the server and the programs of the core, not for clients, which it makes
+# slow.
 export NBDKIT_PERTURB=${MALLOC_PERTURB_:-${NBDKIT_PERTURB:-}}
 unset MALLOC_PERTURB_
 
@@ -33,6 +34,15 @@ unset MALLOC_PERTURB_
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/nbdkit-vmdk-test-XXXXXX")
 export NBDKIT_REPORTS="$TMP/.reports"
 mkdir "$NBDKIT_REPORTS"
+
+# core PROGRAM ARG...: run a program that has the core in it.
+core ()
+{
+  local -
+
+  { set +x; } 2>/dev/null
+  MALLOC_PERTURB_=$NBDKIT_PERTURB "$builddir/$1" "${@:2}"
+}
 
 # skip REASON...
 skip ()

@@ -18,7 +18,7 @@ memory_folder
 # run FAULTS SEED [ARGUMENT...]
 run ()
 {
-  TMPDIR=$memory "$builddir/crash-test" --faults="$1" --seed="$2" \
+  TMPDIR=$memory core crash-test --faults="$1" --seed="$2" \
     --workloads="${CRASH_WORKLOADS:-104}" --cuts=12 --keep="$TMP/failed" \
     "${@:3}"
 }

@@ -14,7 +14,7 @@ memory_folder
 
 for syncs in all odd even; do
   status=0
-  TMPDIR=$memory "$builddir/crash-test" --workloads=13 --cuts=15 \
+  TMPDIR=$memory core crash-test --workloads=13 --cuts=15 \
     --lose-syncs=$syncs >"$TMP/log" || status=$?
   tail -n 1 "$TMP/log"
   [ "$status" -eq 1 ]

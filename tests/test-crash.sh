@@ -16,5 +16,5 @@ memory_folder
 
 qemu=
 ! qemu-img --version >/dev/null || qemu=--qemu
-TMPDIR=$memory "$builddir/crash-test" --seed="${CRASH_SEED:-1}" \
+TMPDIR=$memory core crash-test --seed="${CRASH_SEED:-1}" \
   --workloads="${CRASH_WORKLOADS:-130}" --cuts=15 --keep="$TMP/failed" $qemu

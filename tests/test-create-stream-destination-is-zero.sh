@@ -11,7 +11,7 @@
 # shellcheck source=tests/create-functions.sh
 . "$srcdir/create-functions.sh"
 
-for size in $((20 << 20)) $(((200 << 20) + 512)); do
+for size in $((20 << 20)) $(((1 << 30) + 512)); do
   make_raw $size 7
   for cache in 64M 4M; do
     # shellcheck disable=SC2016

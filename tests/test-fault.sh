@@ -15,5 +15,5 @@
 skip_if_valgrind "the same code is run without nbdkit"
 memory_folder
 
-TMPDIR=$memory "$builddir/fault-test" --seed="${FAULT_SEED:-1}" \
+TMPDIR=$memory core fault-test --seed="${FAULT_SEED:-1}" \
   --calls="${FAULT_CALLS:-4}"

@@ -18,7 +18,7 @@ ulimit -t 300
 for target in descriptor header stream vmx image; do
   inputs=("$srcdir/fuzz/corpus/$target"/*)
   [ -f "${inputs[0]}" ] || fail "no inputs for $target"
-  "$builddir/replay-$target" "${inputs[@]}" >"$TMP/log" 2>&1 ||
+  core "replay-$target" "${inputs[@]}" >"$TMP/log" 2>&1 ||
     fail "$(cat "$TMP/log")"
   [ "$(grep -c / "$TMP/log")" -eq ${#inputs[@]} ]
 done

@@ -19,7 +19,7 @@ try custom --extents=SESPARSE:20M,FLAT:3M,SESPARSE:17M
 
 # Such a disk is not copied out.
 make_image seSparse --size=5T --fill=edges
-"$builddir/compare-model" "$IMAGE" "$MODEL" "$MAP"
+core compare-model "$IMAGE" "$MODEL" "$MAP"
 # shellcheck disable=SC2016
 serve_and "$IMAGE" 'nbdinfo --map "$uri" >"$OUT.map"'
 compare_maps

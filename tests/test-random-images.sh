@@ -23,7 +23,7 @@ for ((i = seed; i < seed + count; i++)); do
   mkdir "$TMP/image"
   mkvmdk --random --seed="$i" "$TMP/image" >"$TMP/made" 2>&1 ||
     fail "seed $i: $(cat "$TMP/made")"
-  "$builddir/compare-model" "$TMP/image/top.vmdk" "$TMP/image/model.raw" \
+  core compare-model "$TMP/image/top.vmdk" "$TMP/image/model.raw" \
     "$TMP/image/model.map" >"$TMP/log" 2>&1 ||
     fail "seed $i: $(cat "$TMP/made" "$TMP/log")"
 done

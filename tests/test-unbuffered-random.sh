@@ -19,7 +19,7 @@ for ((i = 3001; i < 3041; i++)); do
   mkdir "$TMP/image"
   mkvmdk --random --seed="$i" "$TMP/image" >"$TMP/made" 2>&1 ||
     fail "seed $i: $(cat "$TMP/made")"
-  "$builddir/write-model" "$TMP/image/top.vmdk" "$i" 100 4 \
+  core write-model "$TMP/image/top.vmdk" "$i" 100 4 \
     >"$TMP/log" 2>&1 || fail "seed $i: $(cat "$TMP/made" "$TMP/log")"
   cat "$TMP/log"
 done | grep -c '^written'

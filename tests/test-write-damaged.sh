@@ -21,7 +21,7 @@ try ()
   rm -rf "$TMP"/disk*
   make_damaged "$@" || return 0
   before=$(cat "$TMP"/disk/* | cksum)
-  "$builddir/write-model" "$IMAGE" 3 100 4 >"$TMP/log" 2>&1 || {
+  core write-model "$IMAGE" 3 100 4 >"$TMP/log" 2>&1 || {
     cat "$TMP/log"
     fail "$*"
   }

@@ -14,7 +14,7 @@ requires_qemu_img
 # change IMAGE: write, check and compare.
 change ()
 {
-  "$builddir/write-model" "$1" 7 400 4 "$TMP/content.raw" >"$TMP/log"
+  core write-model "$1" 7 400 4 "$TMP/content.raw" >"$TMP/log"
   grep -q '^written' "$TMP/log"
   qemu-img check -f vmdk "$1"
   qemu-img compare -f vmdk -F raw "$1" "$TMP/content.raw"

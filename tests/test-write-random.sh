@@ -25,7 +25,7 @@ for ((i = seed; i < seed + count; i++)); do
   # Without parents it is the model, which does not change either.
   (cd "$TMP/image" && find . \( -name 'link*' -o -name model.raw \) -type f \
     -exec sha256sum {} +) >"$TMP/parents"
-  "$builddir/write-model" "$TMP/image/top.vmdk" "$i" 200 4 \
+  core write-model "$TMP/image/top.vmdk" "$i" 200 4 \
     >"$TMP/log" 2>&1 || fail "seed $i: $(cat "$TMP/made" "$TMP/log")"
   ! grep -q '^written' "$TMP/log" || written=$((written + 1))
   (cd "$TMP/image" && sha256sum -c --quiet "$TMP/parents") ||

@@ -10,7 +10,7 @@
 { set +x; } 2>/dev/null
 
 # It would cost each server something else.
-unset MALLOC_PERTURB_
+unset NBDKIT_PERTURB
 for command in fio nbdcopy nbdinfo qemu-img qemu-nbd nbdsh; do
   command -v $command >/dev/null || skip "there is no $command"
 done
