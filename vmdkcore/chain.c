@@ -48,33 +48,6 @@ check_cid (const struct link *child, const struct link *parent,
   return 0;
 }
 
-/* Look at a link that may be the parent.  Consumes it if it is not. */
-static struct link *
-examine (const struct link_context *context, const struct chain *chain,
-         struct link *link, bool ignore_cid, struct vmdk_error *error)
-{
-  const struct link *child = chain->links[chain->nr - 1];
-  struct vmdk_error why;
-
-  if (!link)
-    return NULL;
-  if (is_in_chain (chain, link))
-    error_set (error, VMDK_ERROR_CORRUPT, ELOOP,
-               "%s: its parent %s is already part of the chain: the links "
-               "form a loop", child->name, link->name);
-  else if (check_cid (child, link, &why) == 0)
-    return link;
-  else if (ignore_cid) {
-    logger_warn (context->env->logger, "%s", why.message);
-    return link;
-  }
-  else
-    error_set (error, why.kind, why.err,
-               "%s; ignore-cid=true would accept it", why.message);
-  link_close (link);
-  return NULL;
-}
-
 const char *
 chain_base_name (const char *name)
 {
@@ -102,9 +75,9 @@ chain_moved_name (const char *hint, char moved[PATH_MAX])
   return start < end && len > 0 && len < PATH_MAX;
 }
 
-/* What became of the attempts to find a parent.  The first that found a
- * file tells most; but that a name may not be opened tells little if another
- * was found.
+/* The search for the parent of the last link of a chain, and what became of
+ * the attempts.  The first that found a file tells most; but that a name may
+ * not be opened tells little if another was found.
  */
 struct search {
   const struct link_context *context;
@@ -113,7 +86,36 @@ struct search {
   bool ignore_cid;
   bool found_something;
   struct vmdk_error *error;
+
+  /* Of the present attempt: */
+  bool refused;                 /* as it is not the parent */
+  bool in_chain;                /* as it is one of those before */
 };
+
+/* Is this link the parent?  A struct link_check. */
+static int
+accept_parent (void *opaque, const struct link *link,
+               struct vmdk_error *error)
+{
+  struct search *s = opaque;
+  struct vmdk_error why;
+
+  if (is_in_chain (s->chain, link)) {
+    s->refused = s->in_chain = true;
+    return error_set (error, VMDK_ERROR_CORRUPT, ELOOP,
+                      "%s: its parent %s is already part of the chain: the "
+                      "links form a loop", s->child->name, link->name);
+  }
+  if (check_cid (s->child, link, &why) == 0)
+    return 0;
+  if (s->ignore_cid) {
+    logger_warn (s->context->env->logger, "%s", why.message);
+    return 0;
+  }
+  s->refused = true;
+  return error_set (error, why.kind, why.err,
+                    "%s; ignore-cid=true would accept it", why.message);
+}
 
 /* Try one name.  If it is not what the hint says but was 'made_up' from
  * it, it is no news that it may not be opened, or is the child itself.
@@ -121,27 +123,25 @@ struct search {
 static struct link *
 try_name (struct search *s, const char *name, bool made_up)
 {
+  const struct link_check check = { .accept = accept_parent, .opaque = s };
   struct vmdk_error error;
   struct link *link;
   bool missing;
 
-  link = link_open_named (s->context, s->child->dir, name, &missing, &error);
-  if (missing || (!link && made_up && error.kind == VMDK_ERROR_DENIED))
-    return NULL;
-  if (link && made_up && is_in_chain (s->chain, link)) {
-    link_close (link);
-    return NULL;
-  }
-  if (!link)
+  s->refused = s->in_chain = false;
+  link = link_open_named (s->context, s->child->dir, name, &check, &missing,
+                          &error);
+  if (link || missing ||
+      (made_up && (error.kind == VMDK_ERROR_DENIED || s->in_chain)))
+    return link;
+  if (!s->refused)
     error_prefix (&error, "%s: its parent", s->child->name);
-  link = examine (s->context, s->chain, link, s->ignore_cid, &error);
-  if (!link && (!s->found_something ||
-                (s->error->kind == VMDK_ERROR_DENIED &&
-                 error.kind != VMDK_ERROR_DENIED))) {
+  if (!s->found_something || (s->error->kind == VMDK_ERROR_DENIED &&
+                              error.kind != VMDK_ERROR_DENIED)) {
     *s->error = error;
     s->found_something = true;
   }
-  return link;
+  return NULL;
 }
 
 /* Look for the parent where the hint says and where it may have gone,
@@ -176,12 +176,11 @@ find_parent (const struct link_context *context, const struct chain *chain,
     .context = context, .chain = chain, .child = child,
     .ignore_cid = options->ignore_cid, .error = error,
   };
+  const struct link_check check = { .accept = accept_parent, .opaque = &s };
   struct link *link;
 
   if (chain->nr == 1 && options->parent)
-    return examine (context, chain,
-                    link_open_user (context, options->parent, error),
-                    options->ignore_cid, error);
+    return link_open_user (context, options->parent, &check, error);
   if (!child->parent_hint) {
     error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
                "%s: is a snapshot, but does not say of what%s", child->name,
@@ -230,8 +229,8 @@ chain_open (const struct link_context *context,
   size_t i;
 
   *chain = (struct chain) { .extents = context->env->extents };
-  link = dir == -1 ? link_open_user (context, path, error) :
-    link_open_named (context, dir, path, &missing, error);
+  link = dir == -1 ? link_open_user (context, path, NULL, error) :
+    link_open_named (context, dir, path, NULL, &missing, error);
   if (!link)
     return -1;
   if (append_link (chain, link, error) == -1)

@@ -36,9 +36,9 @@ extern const char *chain_base_name (const char *name);
 extern bool chain_moved_name (const char *hint, char moved[PATH_MAX]);
 
 /* Open the link at 'path' if 'dir' is -1, else the one that is named so in
- * the folder 'dir', under the confinement rule; and, each in the context 'parents', its parents
- * unless 'options' has single_link set.  On failure nothing is left to
- * close.
+ * the folder 'dir', under the confinement rule; and, each in the context
+ * 'parents', its parents unless 'options' has single_link set.  On failure
+ * nothing is left to close.
  */
 extern int chain_open (const struct link_context *context,
                        const struct link_context *parents,

@@ -102,8 +102,16 @@ open_lines (struct opening *o, const struct descriptor *d)
   return r;
 }
 
+/* Is the link, of which all is known but its extents, the right one? */
+static int
+check_link (struct opening *o)
+{
+  return o->check ?
+    o->check->accept (o->check->opaque, o->link, o->error) : 0;
+}
+
 /* Take over what a descriptor says of the link and its parent, and
- * refuse what cannot be served though it is well formed.
+ * refuse what cannot be served though it is well formed, or not wanted.
  */
 static int
 take_descriptor (struct opening *o, struct descriptor *d)
@@ -133,7 +141,7 @@ take_descriptor (struct opening *o, struct descriptor *d)
     logger_warn (o->context->env->logger, "%s: names a parent (%s) but "
                  "says by its parentCID that it has none; opened without",
                  o->name, link->parent_hint);
-  return 0;
+  return check_link (o);
 }
 
 /* Make the link one extent, without a descriptor. */
@@ -152,13 +160,16 @@ open_bare (struct opening *o, struct extent *extent, const char *type)
 /* An extent that is opened without the descriptor beside it may be a
  * snapshot's, and does not know: only the user does.
  */
-static void
-warn_bare (struct opening *o)
+static int
+take_bare (struct opening *o)
 {
+  if (check_link (o) == -1)
+    return -1;
   o->link->is_bare = true;
   logger_warn (o->context->env->logger, "%s: opened without a descriptor; "
                "if it is a snapshot's, what only its parent has reads as "
                "zeroes unless parent= names that", o->name);
+  return 0;
 }
 
 static int
@@ -174,8 +185,8 @@ open_bare_cowd (struct opening *o, struct io *io)
     if (!o->link->parent_hint)
       return error_nomem (o->error);
   }
-  else
-    warn_bare (o);
+  if ((h.has_parent ? check_link (o) : take_bare (o)) == -1)
+    return -1;
   return open_bare (o, extent_cowd_new (io, &h, h.capacity * SECTOR_SIZE,
                                         o->context->env, o->error),
                     "COWD extent");
@@ -186,9 +197,8 @@ open_bare_sesparse (struct opening *o, struct io *io)
 {
   struct sesparse_header h;
 
-  if (read_sesparse_header (o, io, &h) == -1)
+  if (read_sesparse_header (o, io, &h) == -1 || take_bare (o) == -1)
     return -1;
-  warn_bare (o);
   return open_bare (o, extent_sesparse_new (io, &h, h.capacity * SECTOR_SIZE,
                                             o->context->env, o->error),
                     "seSparse extent");
@@ -261,8 +271,8 @@ open_hosted (struct opening *o, struct io *io)
     o->link->descriptor_offset = h.descriptor_offset * SECTOR_SIZE;
     o->link->descriptor_room = h.descriptor_size * SECTOR_SIZE;
   }
-  else
-    warn_bare (o);
+  else if (take_bare (o) == -1)
+    goto out;
   r = hosted_is_wrapper (&h) ? open_lines (o, &d) :
     open_monolithic (o, io, &h, &d);
 
@@ -330,9 +340,9 @@ open_file (struct opening *o, struct io *io)
  */
 static struct link *
 open_link (const struct link_context *context, struct io *io, int dir,
-           struct vmdk_error *error)
+           const struct link_check *check, struct vmdk_error *error)
 {
-  struct opening o = { .context = context, .error = error };
+  struct opening o = { .context = context, .check = check, .error = error };
 
   o.link = calloc (1, sizeof *o.link);
   if (!o.link) {
@@ -363,25 +373,25 @@ open_link (const struct link_context *context, struct io *io, int dir,
 
 struct link *
 link_open_user (const struct link_context *context, const char *path,
-                struct vmdk_error *error)
+                const struct link_check *check, struct vmdk_error *error)
 {
   int dir;
   struct io *io = path_open_user (context->policy, path, &dir, error);
 
-  return io ? open_link (context, io, dir, error) : NULL;
+  return io ? open_link (context, io, dir, check, error) : NULL;
 }
 
 struct link *
 link_open_named (const struct link_context *context, int dir,
-                 const char *name, bool *missing,
-                 struct vmdk_error *error)
+                 const char *name, const struct link_check *check,
+                 bool *missing, struct vmdk_error *error)
 {
   int folder;
   struct io *io = path_open_named (context->policy, dir, name, &folder,
                                    error);
 
   *missing = !io && error->err == ENOENT;
-  return io ? open_link (context, io, folder, error) : NULL;
+  return io ? open_link (context, io, folder, check, error) : NULL;
 }
 
 void

@@ -47,7 +47,7 @@ struct link {
 };
 
 /* The most extents that lines of descriptors may have for one image, with
- * those of files that turn out not to be a parent: each may open a file.
+ * those of parents that could not be opened: each may open a file.
  */
 #define LINK_MAX_LINES (4 * DESCRIPTOR_MAX_EXTENTS)
 
@@ -58,16 +58,30 @@ struct link_context {
   struct budget *lines;         /* of LINK_MAX_LINES; while opening only */
 };
 
-/* Open the link whose file the user named. */
+/* Who opens a link may want only a certain one.  accept is called when it is
+ * known what the link is, of what it is a snapshot and which files it has, and
+ * before any of these but the first is opened: another disk that has its name
+ * may be large.  It returns 0, or -1 with the reason in 'error'.
+ */
+struct link_check {
+  int (*accept) (void *opaque, const struct link *link,
+                 struct vmdk_error *error);
+  void *opaque;
+};
+
+/* Open the link whose file the user named.  'check' may be NULL. */
 extern struct link *link_open_user (const struct link_context *context,
                                     const char *path,
+                                    const struct link_check *check,
                                     struct vmdk_error *error);
 
 /* Open the link whose file another one names, relative to the folder
- * 'dir'.  *missing tells whether that very file is not there.
+ * 'dir'.  *missing tells whether that very file is not there.  'check' may be
+ * NULL.
  */
 extern struct link *link_open_named (const struct link_context *context,
                                      int dir, const char *name,
+                                     const struct link_check *check,
                                      bool *missing,
                                      struct vmdk_error *error);
 

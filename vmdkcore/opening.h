@@ -15,6 +15,7 @@
 /* A link while it is being opened. */
 struct opening {
   const struct link_context *context;
+  const struct link_check *check; /* may be NULL */
   struct link *link;
   const char *name;             /* the link's */
   void *names, *files;          /* that lines have named: two trees */

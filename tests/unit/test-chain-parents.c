@@ -209,6 +209,34 @@ test_missing_extent (void **state)
                   "base-flat.vmdk");
 }
 
+/* Extents of a disk that is not the parent are not opened: here they could not
+ * be, and a log would tell of a parent's that has no descriptor.
+ */
+static void
+test_another_disk (void **state)
+{
+  const char *path = folder_path (&folder, "vm/base.vmdk");
+  struct vmdk_options options;
+  char copy[2 * PATH_MAX];
+
+  snprintf (copy, sizeof copy, "%s", path);
+  options = (struct vmdk_options) { .parent = copy };
+  write_child ("base.vmdk");
+  folder_write_text (&folder, "vm/base.vmdk",
+                     "# Disk DescriptorFile\nversion=1\nCID=7\n"
+                     "parentCID=ffffffff\ncreateType=\"vmfs\"\n"
+                     "RW 2 VMFS \"base-flat.vmdk\"\n");
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "the CID of base.vmdk is 00000007");
+  assert_refused ("vm/c.vmdk", &options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "the CID of base.vmdk is 00000007");
+
+  link_write_sparse (&folder, "vm/base.vmdk", NULL, "bb", 1, 0);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
+                  "base.vmdk has no CID");
+  assert_logged (&log_lines, 0, "");
+}
+
 /* A damaged parent is not passed over for a path of another host. */
 static void
 test_damaged_parent (void **state)
@@ -371,9 +399,9 @@ test_cowd_parent (void **state)
   assert_logged (&log_lines, 1, "opened without a descriptor");
 }
 
-/* A disk of 'nr' lines, one sector each. */
+/* A disk of 'nr' lines, one sector each, of which the last may be 'damaged'. */
 static void
-write_lines (const char *name, uint32_t cid, unsigned nr)
+write_lines (const char *name, unsigned nr, bool damaged)
 {
   static const char line[] = "RW 1 ZERO\n";
   char *text = malloc (100 + nr * strlen (line));
@@ -381,17 +409,19 @@ write_lines (const char *name, uint32_t cid, unsigned nr)
   int len;
 
   assert_non_null (text);
-  len = sprintf (text, "# Disk DescriptorFile\nversion=1\nCID=%08" PRIx32
-                 "\nparentCID=ffffffff\n", cid);
-  for (i = 0; i < nr; ++i)
+  len = sprintf (text, "# Disk DescriptorFile\nversion=1\nCID=1\n"
+                 "parentCID=ffffffff\n");
+  for (i = damaged; i < nr; ++i)
     len += sprintf (text + len, "%s", line);
+  if (damaged)
+    sprintf (text + len, "RW 1 FLAT \"gone\" 0\n");
   folder_write_text (&folder, name, text);
   free (text);
 }
 
-/* Beside a link is another disk that has the name of its parent, four times.
- * To look at those takes as long as to open the links, so there is a limit to
- * all of them together.
+/* Beside a link is a damaged copy of its parent, four times.  To look at those
+ * takes as long as to open the links, so there is a limit to all of them
+ * together.
  */
 static void
 test_many_candidates (void **state)
@@ -405,13 +435,13 @@ test_many_candidates (void **state)
     link_write (&folder, name, 1, 1, hint, "..", 1);
     snprintf (name, sizeof name, "%s/%u.vmdk", in, i + 1);
     if (i < 4)
-      write_lines (name, 7, 65536 - (i == 0));
+      write_lines (name, 65536 - (i == 0), true);
     strcat (in, "/r");
     folder_make_dir (&folder, in);
   }
-  write_lines ("vm/r/r/r/r/r/5.vmdk", 1, 1);
+  write_lines ("vm/r/r/r/r/r/5.vmdk", 1, false);
   assert_opens ("vm/0.vmdk", &no_options, "..", 6);
-  write_lines ("vm/1.vmdk", 7, 65536);
+  write_lines ("vm/1.vmdk", 65536, true);
   assert_refused ("vm/0.vmdk", &no_options, VMDK_ERROR_UNSUPPORTED, EINVAL,
                   "4.vmdk: its parent: 5.vmdk: the links of the chain, and "
                   "files that were taken for one, have more than 262144 "
@@ -430,6 +460,7 @@ main (void)
     TEST (test_missing),
     TEST (test_moved_and_changed),
     TEST (test_missing_extent),
+    TEST (test_another_disk),
     TEST (test_damaged_parent),
     TEST (test_parent_option),
     TEST (test_cid),
