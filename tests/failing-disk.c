@@ -3,8 +3,9 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* A disk that dies while a program uses it, or becomes slow.  Loaded into the program (by
- * NBDKIT_PRELOAD, see the nbdkit script), it makes calls on chosen files fail.
+/* A disk that dies while a program uses it, or becomes slow.  Loaded into the
+ * program (by NBDKIT_PRELOAD, see the nbdkit script), it makes calls on chosen
+ * files fail.
  *
  * FAILING_DISK in the environment names a file with the rules, which is read
  * again at each call, so the disk can die and come back.  A rule is a line

@@ -65,8 +65,9 @@ struct recover_unused {
  * Nothing is written unless everything can be put right; then it is durable
  * when this returns 0.  Takes its part of 'memory', waiting for it if others
  * have it, which is at most memory->one, 16 bytes for each table and a MiB; a
- * check that needs more than there is for all runs alone.  'unused' is told in order of the file while it is checked, and so
- * also if this fails in the end; NULL: nobody is.  Fails with
+ * check that needs more than there is for all runs alone.  'unused' is told
+ * in order of the file while it is checked, and so also if this fails in the
+ * end; NULL: nobody is.  Fails with
  * VMDK_ERROR_CORRUPT if the file must not be written, with VMDK_ERROR_IO if
  * neither copy of a table can be read, with VMDK_ERROR_UNSUPPORTED for tables
  * that nobody makes, and with VMDK_ERROR_INTERRUPTED before anything is

@@ -202,7 +202,8 @@ make (unsigned nr_copies, uint32_t entries, uint64_t nr_grains,
   m.nr_tables = div_up (nr_grains, entries);
   m.directory_size = div_up (m.nr_tables * 4, SECTOR_SIZE);
   m.layout = (struct gtable_layout) {
-    .io = &m.io, .logger = &no_log, .entry_size = 4, .entries_per_table = entries,
+    .io = &m.io, .logger = &no_log,
+    .entry_size = 4, .entries_per_table = entries,
     .nr_grains = nr_grains, .grain_size = grain_size,
     .table_size = entries * 4 / SECTOR_SIZE,
     .decode_table = decode_table, .decode_grain = decode_grain,

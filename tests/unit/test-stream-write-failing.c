@@ -59,8 +59,8 @@ count_names (const struct written *t)
   return n - 2;
 }
 
-/* A call that fails, or all from that one on.  Returns how many there are if none
- * did.
+/* A call that fails, or all from that one on.  Returns how many there are if
+ * none did.
  */
 static uint64_t
 check_failing (uint64_t failing, bool once, int err)
