@@ -17,7 +17,8 @@
  * (any, for fdatasync); ERROR is the number for errno, or 0: then a transfer
  * moves one byte at a time, or negative: then the call takes so many
  * milliseconds more.  What lies before FIRST is still transferred, as the
- * kernel does it.
+ * kernel does it.  EINTR does not come twice in succession to one
+ * thread: it is to make the call again.
  */
 
 #include <config.h>
@@ -27,6 +28,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +77,7 @@ allowed (const char *call, int fd, uint64_t offset, size_t count)
   uint64_t first, end;
   size_t r = count;
   int number, wanted = 0, slow = 0;
+  static _Thread_local bool interrupted;
 
   while (fp && wanted == 0 &&
          fscanf (fp, "%15s %255s %" SCNu64 " %" SCNu64 " %d", rule_call,
@@ -93,6 +96,9 @@ allowed (const char *call, int fd, uint64_t offset, size_t count)
   }
   if (fp)
     fclose (fp);
+  if (wanted == EINTR && interrupted)
+    wanted = 0;
+  interrupted = wanted == EINTR;
   usleep ((useconds_t) slow * 1000);
   errno = wanted ? wanted : saved;
   return wanted ? 0 : r;

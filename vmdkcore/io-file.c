@@ -122,12 +122,16 @@ static int
 file_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
 {
   const struct io_file *f = (const struct io_file *) io;
+  int r;
 
   /* The kernel would say that this is invalid. */
   if (f->is_device && size > io->size)
     return error_sys (error, ENOSPC, "ftruncate: %s: size=%" PRIu64,
                       io->name, size);
-  if (ftruncate (f->fd, (off_t) size) == -1)
+  do
+    r = ftruncate (f->fd, (off_t) size);
+  while (r == -1 && errno == EINTR);
+  if (r == -1)
     return error_sys (error, errno, "ftruncate: %s: size=%" PRIu64,
                       io->name, size);
   atomic_store (&io->size, size);
@@ -138,8 +142,12 @@ static int
 file_sync (struct io *io, struct vmdk_error *error)
 {
   const struct io_file *f = (const struct io_file *) io;
+  int r;
 
-  if (fdatasync (f->fd) == -1)
+  do
+    r = fdatasync (f->fd);
+  while (r == -1 && errno == EINTR);
+  if (r == -1)
     return error_sys (error, errno, "fdatasync: %s", io->name);
   return 0;
 }
