@@ -19,24 +19,7 @@ for ((i = 0; i < 40; i++)); do
   mkvmdk --size=1M monolithicSparse "$DIR/$i.vmdk"
 done
 
-# wait_for N TEXT: until the log has so many lines with this.
-wait_for ()
-{
-  local i
-
-  for ((i = 0; i < 1200; i++)); do
-    [ "$(grep -c "$2" "$TMP/log")" -lt "$1" ] || return 0
-    sleep 0.1
-  done
-  fail "the log has not $1 times: $2"
-}
-
-nbdkit -fv -P "$TMP/pid" -U "$TMP/sock" vmdk dir="$DIR" 2>"$TMP/log" &
-cleanup_fn stop_nbdkit "$TMP/pid"
-for ((i = 0; i < 600; i++)); do
-  [ ! -s "$TMP/pid" ] || break
-  sleep 0.1
-done
+serve_logged vmdk dir="$DIR"
 "$PYTHON" -c "from failing_disk import *
 fail(*[('pread', f'{i}.vmdk', 0, END, -1000) for i in range(40)])"
 clients=()
@@ -44,8 +27,8 @@ for i in 1 2 3; do
   nbdsh -c "h.set_export_name('$i.vmdk'); h.connect_unix('$TMP/sock')" &
   clients+=($!)
 done
-wait_for 3 'debug: vmdk: open'
+wait_for logged 3 'debug: vmdk: open'
 kill "${clients[@]}"
 wait "${clients[@]}" || :
-wait_for 3 'was interrupted'
+wait_for logged 3 'was interrupted'
 [ "$(grep -c 'looking for disks: was interrupted' "$TMP/log")" -eq 1 ]

@@ -17,13 +17,7 @@ for file in "$TMP"/disk/disk-s*.vmdk; do
   printf '\1' | dd of="$file" bs=1 seek=72 conv=notrunc status=none
 done
 
-nbdkit -fv -P "$TMP/pid" -U "$TMP/sock" vmdk "$IMAGE" 2>"$TMP/log" &
-cleanup_fn stop_nbdkit "$TMP/pid"
-for ((i = 0; i < 600; i++)); do
-  [ ! -s "$TMP/pid" ] || break
-  sleep 0.1
-done
-
+serve_logged vmdk "$IMAGE"
 "$PYTHON" -c "from failing_disk import *
 fail(*[('pread', f'disk-s{i:03}.vmdk', 0, END, -1500)
        for i in range(1, 21)])"
@@ -32,8 +26,4 @@ client=$!
 sleep 1
 kill $client
 wait $client || :
-for ((i = 0; i < 900; i++)); do
-  ! grep -q 'tables of all extents: was interrupted' "$TMP/log" || break
-  sleep 0.1
-done
-grep 'tables of all extents: was interrupted' "$TMP/log"
+wait_for logged 1 'tables of all extents: was interrupted'
