@@ -54,7 +54,8 @@ struct gtable {
   uint32_t page_entries;        /* grain table entries in a page */
 
   /* The whole directory, if it is small: it is needed for each request,
-   * by long chains many times.  NULL until it has been read.
+   * by long chains many times.  NULL until it has been read, and if too many
+   * extents have theirs: it is in the cache then.
    */
   _Atomic (struct table_page *) small_directory;
 

@@ -34,9 +34,14 @@ gtable_new (const struct gtable_layout *layout)
 void
 gtable_free (struct gtable *gt)
 {
+  struct table_page *directory;
+
   if (!gt)
     return;
-  table_page_put (atomic_load (&gt->small_directory));
+  directory = atomic_load (&gt->small_directory);
+  if (directory)
+    table_cache_release (gt->l.cache, directory);
+  table_page_put (directory);
   gtable_free_changes (gt);
   free (gt);
 }

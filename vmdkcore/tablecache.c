@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "budget.h"
 #include "tablecache.h"
 
 /* Threads that look up different pages meet in one shard in 16. */
@@ -23,6 +24,7 @@ struct shard {
 
 struct table_cache {
   size_t shard_budget;
+  struct budget held;           /* bytes, of pages that owners hold */
   atomic_uint_fast64_t owners;
   struct shard shards[NR_SHARDS];
 };
@@ -36,6 +38,7 @@ table_cache_new (uint64_t budget)
   if (!cache)
     return NULL;
   cache->shard_budget = (size_t) (budget / NR_SHARDS);
+  budget_init (&cache->held, budget / 4);
   atomic_init (&cache->owners, 0);
   for (i = 0; i < NR_SHARDS; ++i)
     pthread_mutex_init (&cache->shards[i].lock, NULL);
@@ -79,6 +82,18 @@ table_page_new (size_t size)
   *page = (struct table_page) { .bytes = sizeof *page + size };
   atomic_init (&page->refs, 1);
   return page;
+}
+
+bool
+table_cache_hold (struct table_cache *cache, const struct table_page *page)
+{
+  return budget_take (&cache->held, page->bytes);
+}
+
+void
+table_cache_release (struct table_cache *cache, const struct table_page *page)
+{
+  budget_give (&cache->held, page->bytes);
 }
 
 struct table_page *

@@ -45,7 +45,9 @@ struct table_page {
   _Alignas (8) uint8_t entries[];
 };
 
-/* 'budget' is in bytes.  Returns NULL if memory is short. */
+/* 'budget' is in bytes; pages that owners hold may have a quarter as much
+ * beside.  Returns NULL if memory is short.
+ */
 extern struct table_cache *table_cache_new (uint64_t budget);
 
 /* No page may be in use. */
@@ -71,6 +73,17 @@ extern struct table_page *table_cache_find (struct table_cache *cache,
  */
 extern struct table_page *table_cache_add (struct table_cache *cache,
                                            struct table_page *page);
+
+/* May its owner hold on to this page for as long as it likes?  Returns false if
+ * too many are held already; otherwise table_cache_release must follow before
+ * the owner's reference is dropped.
+ */
+extern bool table_cache_hold (struct table_cache *cache,
+                              const struct table_page *page);
+
+/* The owner does not hold the page any more. */
+extern void table_cache_release (struct table_cache *cache,
+                                 const struct table_page *page);
 
 /* Take another reference to a page; returns it. */
 extern struct table_page *table_page_get (struct table_page *page);
