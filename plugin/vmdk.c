@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,10 @@ static int
 plugin_get_ready (void)
 {
   raise_file_limit ();
+  /* Where files have a limit of size (ulimit -f), writes behind it fail, and
+   * do not end the server.
+   */
+  signal (SIGXFSZ, SIG_IGN);
   return exports_ready ();
 }
 
