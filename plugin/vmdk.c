@@ -67,17 +67,30 @@ raise_file_limit (void)
 }
 
 /* Open what is to be served while relative paths and the user's terminal are
- * there, and with the privileges that the server starts with.
+ * there, and with the privileges that the server starts with.  Where files have
+ * a limit of size (ulimit -f), what is behind it when a disk is made is an
+ * error, and does not end the program with files half made; but what nbdkit
+ * runs (--run) is to find that signal as it was.
  */
 static int
 plugin_get_ready (void)
 {
+  void (*const action) (int) = signal (SIGXFSZ, SIG_IGN);
+  int r;
+
   raise_file_limit ();
-  /* Where files have a limit of size (ulimit -f), writes behind it fail, and
-   * do not end the server.
-   */
+  r = exports_ready ();
+  if (action != SIG_ERR)
+    signal (SIGXFSZ, action);
+  return r;
+}
+
+/* Clients, too, are told of writes behind such a limit. */
+static int
+plugin_after_fork (void)
+{
   signal (SIGXFSZ, SIG_IGN);
-  return exports_ready ();
+  return 0;
 }
 
 static void *
@@ -292,6 +305,7 @@ static struct nbdkit_plugin plugin = {
   .config_help        = PARAMS_HELP,
   .magic_config_key   = "file",
   .get_ready          = plugin_get_ready,
+  .after_fork         = plugin_after_fork,
   .list_exports       = exports_list,
   .default_export     = exports_default,
   .open               = plugin_open,

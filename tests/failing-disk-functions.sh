@@ -14,14 +14,14 @@ export NBDKIT_PRELOAD="$builddir/.libs/failing-disk.so"
 : >"$FAILING_DISK"
 
 # serve_logged ARGUMENT...: run nbdkit with the socket "$TMP/sock", not in the
-# background by itself, so that "$TMP/log" can be read meanwhile.  Its process is
-# "$server".  One that was started so before is stopped.
+# background by itself, so that "$TMP/log" can be read meanwhile.  "$server" is
+# its process, which stop_logged ends; so does the next serve_logged.
 serve_logged ()
 {
   local i
 
-  [ ! -e "$TMP/pid" ] || stop_nbdkit "$TMP/pid"
-  rm -f "$TMP/pid" "$TMP/sock"
+  stop_logged
+  rm -f "$TMP/sock"
   nbdkit -fv -P "$TMP/pid" -U "$TMP/sock" "$@" 2>"$TMP/log" &
   # shellcheck disable=SC2034
   server=$!
@@ -29,8 +29,16 @@ serve_logged ()
     [ ! -s "$TMP/pid" ] || break
     sleep 0.1
   done
-  cleanup_fn stop_nbdkit "$TMP/pid"
 }
+
+# It may have ended already.
+stop_logged ()
+{
+  [ ! -e "$TMP/pid" ] || stop_nbdkit "$TMP/pid"
+  rm -f "$TMP/pid"
+}
+
+cleanup_fn stop_logged
 
 # logged N TEXT: does that log have so many lines with this?
 logged ()

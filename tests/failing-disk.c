@@ -14,7 +14,7 @@
  *
  * CALL is the name of the function below; NAME the last part of the file's
  * path; FIRST and END are the bytes, END not included, that the rule is for
- * (any, for fdatasync); ERROR is the number for errno, or 0: then a transfer
+ * (any, for fdatasync and fsync); ERROR is the number for errno, or 0: then a transfer
  * moves one byte at a time, or negative: then the call takes so many
  * milliseconds more.  What lies before FIRST is still transferred, as the
  * kernel does it.  EINTR does not come twice in succession to one
@@ -42,6 +42,7 @@ ssize_t pread64 (int fd, void *buf, size_t count, off_t offset);
 ssize_t pwrite (int fd, const void *buf, size_t count, off_t offset);
 ssize_t pwrite64 (int fd, const void *buf, size_t count, off_t offset);
 int fdatasync (int fd);
+int fsync (int fd);
 int ftruncate (int fd, off_t size);
 int ftruncate64 (int fd, off_t size);
 int fallocate (int fd, int mode, off_t offset, off_t count);
@@ -138,6 +139,14 @@ fdatasync (int fd)
   if (allowed ("fdatasync", fd, 0, 1) == 0)
     return -1;
   return (int) syscall (SYS_fdatasync, fd);
+}
+
+int
+fsync (int fd)
+{
+  if (allowed ("fsync", fd, 0, 1) == 0)
+    return -1;
+  return (int) syscall (SYS_fsync, fd);
 }
 
 int

@@ -16,12 +16,17 @@ for kind in streamOptimized monolithicSparse; do
   mkdir -p "$TMP/disk/sub"
   for ((i = 1; i <= 8; i++)); do
     rm -f "$TMP"/disk/*.vmdk "$TMP"/disk/sub/*.vmdk
-    # Beside the child is a small and empty disk of the same name.
+    # Beside the child is a damaged copy of the parent, of which a small and
+    # empty extent can be opened.
     mkvmdk --size=64K --fill=empty --seed=$i streamOptimized \
-      "$TMP/disk/base.vmdk"
+      "$TMP/disk/small.vmdk"
     mkvmdk --size=$((i * 3))M --fill=full --seed=$((i + 100)) \
       --gtes=16 --model="$TMP/base.raw" --map="$TMP/base.map" $kind \
       "$TMP/disk/sub/base.vmdk"
+    cid=$(grep -a -m 1 -o '^CID=[0-9a-f]*' "$TMP/disk/sub/base.vmdk")
+    printf '%s\n' '# Disk DescriptorFile' version=1 "$cid" parentCID=ffffffff \
+      'RW 128 SPARSE "small.vmdk"' 'RW 128 SPARSE "gone.vmdk"' \
+      >"$TMP/disk/base.vmdk"
     mkvmdk --size=$((i * 3))M --fill=edges --hint=sub/base.vmdk \
       --parent="$TMP/disk/sub/base.vmdk" --parent-model="$TMP/base.raw" \
       --parent-map="$TMP/base.map" --model="$MODEL" --map="$MAP" \

@@ -54,3 +54,12 @@ END
 check monolithicSparse --size=8M
 check twoGbMaxExtentSparse --size=16M --extent-size=8M
 check vmfsSparse --size=8M
+
+# What nbdkit runs is ended by the signal as ever.
+make_image monolithicSparse --size=1M
+(
+  ulimit -f 1024
+  # shellcheck disable=SC2016
+  nbdkit -U - vmdk "$IMAGE" \
+    --run 'head -c 2000000 /dev/zero >"$OUT"; [ $? -gt 128 ]'
+)

@@ -90,6 +90,8 @@ struct search {
   /* Of the present attempt: */
   bool refused;                 /* as it is not the parent */
   bool in_chain;                /* as it is one of those before */
+  bool ignored;                 /* that it may not be, by what 'why' says */
+  struct vmdk_error why;
 };
 
 /* Is this link the parent?  A struct link_check. */
@@ -98,7 +100,6 @@ accept_parent (void *opaque, const struct link *link,
                struct vmdk_error *error)
 {
   struct search *s = opaque;
-  struct vmdk_error why;
 
   if (is_in_chain (s->chain, link)) {
     s->refused = s->in_chain = true;
@@ -106,15 +107,22 @@ accept_parent (void *opaque, const struct link *link,
                       "%s: its parent %s is already part of the chain: the "
                       "links form a loop", s->child->name, link->name);
   }
-  if (check_cid (s->child, link, &why) == 0)
+  if (check_cid (s->child, link, &s->why) == 0)
     return 0;
-  if (s->ignore_cid) {
-    logger_warn (s->context->env->logger, "%s", why.message);
-    return 0;
-  }
-  s->refused = true;
-  return error_set (error, why.kind, why.err,
-                    "%s; ignore-cid=true would accept it", why.message);
+  s->ignored = s->ignore_cid;
+  s->refused = !s->ignore_cid;
+  return s->ignored ? 0 :
+    error_set (error, s->why.kind, s->why.err,
+               "%s; ignore-cid=true would accept it", s->why.message);
+}
+
+/* A link has been accepted and opened, or not (NULL); returns it. */
+static struct link *
+opened (const struct search *s, struct link *link)
+{
+  if (link && s->ignored)
+    logger_warn (s->context->env->logger, "%s", s->why.message);
+  return link;
 }
 
 /* Try one name.  If it is not what the hint says but was 'made_up' from
@@ -128,9 +136,9 @@ try_name (struct search *s, const char *name, bool made_up)
   struct link *link;
   bool missing;
 
-  s->refused = s->in_chain = false;
-  link = link_open_named (s->context, s->child->dir, name, &check, &missing,
-                          &error);
+  s->refused = s->in_chain = s->ignored = false;
+  link = opened (s, link_open_named (s->context, s->child->dir, name, &check,
+                                     &missing, &error));
   if (link || missing ||
       (made_up && (error.kind == VMDK_ERROR_DENIED || s->in_chain)))
     return link;
@@ -180,7 +188,8 @@ find_parent (const struct link_context *context, const struct chain *chain,
   struct link *link;
 
   if (chain->nr == 1 && options->parent)
-    return link_open_user (context, options->parent, &check, error);
+    return opened (&s, link_open_user (context, options->parent, &check,
+                                       error));
   if (!child->parent_hint) {
     error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
                "%s: is a snapshot, but does not say of what%s", child->name,

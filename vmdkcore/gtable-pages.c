@@ -215,7 +215,7 @@ gtable_directory (struct gtable *gt, uint64_t table, struct vmdk_error *error)
   page = get_page (gt, LEVEL_DIRECTORY, table / GTABLE_PAGE_ENTRIES,
                    load_directory, error);
   if (!page || page->transient || gt->nr_tables > GTABLE_SMALL_DIRECTORY ||
-      atomic_load (&gt->small_directory) ||
+      atomic_load (&gt->changes) || atomic_load (&gt->small_directory) ||
       !table_cache_hold (gt->l.cache, page))
     return page;
   if (atomic_compare_exchange_strong (&gt->small_directory, &none, page))

@@ -138,6 +138,17 @@ file_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
   return 0;
 }
 
+int
+io_fsync (int fd)
+{
+  int r;
+
+  do
+    r = fsync (fd);
+  while (r == -1 && errno == EINTR);
+  return r;
+}
+
 static int
 file_sync (struct io *io, struct vmdk_error *error)
 {

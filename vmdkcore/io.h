@@ -146,6 +146,11 @@ extern struct io *io_file_new (int fd, bool writable, const char *name,
 extern struct io *io_direct_new (int fd, bool writable, const char *name,
                                  struct vmdk_error *error);
 
+/* fsync for the file or folder 'fd'; an interrupted one is repeated.  Returns 0,
+ * or -1 with errno.
+ */
+extern int io_fsync (int fd);
+
 /* A backend over 'size' bytes at 'data', which are borrowed until it
  * is closed.
  */

@@ -137,11 +137,13 @@ take_descriptor (struct opening *o, struct descriptor *d)
   else
     link->parent_hint = d->parent_hint;
   d->parent_hint = NULL;
+  if (check_link (o) == -1)
+    return -1;
   if (!link->has_parent && link->parent_hint)
     logger_warn (o->context->env->logger, "%s: names a parent (%s) but "
                  "says by its parentCID that it has none; opened without",
                  o->name, link->parent_hint);
-  return check_link (o);
+  return 0;
 }
 
 /* Make the link one extent, without a descriptor. */

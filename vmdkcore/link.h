@@ -58,10 +58,10 @@ struct link_context {
   struct budget *lines;         /* of LINK_MAX_LINES; while opening only */
 };
 
-/* Who opens a link may want only a certain one.  accept is called when it is
- * known what the link is, of what it is a snapshot and which files it has, and
- * before any of these but the first is opened: another disk that has its name
- * may be large.  It returns 0, or -1 with the reason in 'error'.
+/* Who opens a link may want only a certain one.  accept is called once, when
+ * the link's name, dev, ino, content IDs and parent are known and nothing else,
+ * before any other file of it is opened: another disk that has its name may be
+ * large.  It returns 0, or -1 with the reason in 'error'.
  */
 struct link_check {
   int (*accept) (void *opaque, const struct link *link,

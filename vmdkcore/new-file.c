@@ -208,14 +208,14 @@ new_file_publish (struct new_file *file, const struct new_name *name,
 {
   if (io_sync (file->io, error) == -1)
     return -1;
-  if (fsync (file->fd) == -1)
+  if (io_fsync (file->fd) == -1)
     return error_sys (error, errno, "fsync: new %s", name->base);
   if (give_name (file, name) == -1)
     return error_sys (error, errno, "link: new %s", name->base);
   if (file->temporary[0])
     (void) unlinkat (name->folder, file->temporary, 0);
   file->temporary[0] = '\0';
-  if (fsync (name->folder) == -1) {
+  if (io_fsync (name->folder) == -1) {
     error_sys (error, errno, "fsync: folder of %s", name->base);
     (void) unlinkat (name->folder, name->base, 0);
     return -1;

@@ -202,7 +202,7 @@ fill (int fd, const char *name, int new_fd, const struct stat *statbuf,
     return error_sys (error, errno, "fchmod: new %s", name);
   if (copy_attributes (fd, new_fd, name, error) == -1)
     return -1;
-  if (fsync (new_fd) == -1)
+  if (io_fsync (new_fd) == -1)
     return error_sys (error, errno, "fsync: new %s", name);
   return 0;
 }
@@ -238,7 +238,7 @@ replace_file (int fd, const char *name, const void *data, size_t count,
     close (*new_fd);
     *new_fd = -1;
   }
-  else if (fsync (place.folder) == -1)
+  else if (io_fsync (place.folder) == -1)
     r = error_sys (error, errno, "fsync: folder of %s", name);
 
  out:

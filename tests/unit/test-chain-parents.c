@@ -209,6 +209,24 @@ test_missing_extent (void **state)
                   "base-flat.vmdk");
 }
 
+/* Does the message begin with this? */
+static void
+check_refused_first (const char *name, const struct vmdk_options *given,
+                     const char *piece, const char *file, int line)
+{
+  struct vmdk_options options = *given;
+  struct vmdk_error error = { .message = "opened" };
+
+  if (!links_try (&folder, name, &options, &log_lines, &error) &&
+      strncmp (error.message, piece, strlen (piece)) == 0)
+    return;
+  print_error ("expected: %s...\ngot: %s\n", piece, error.message);
+  _fail (file, line);
+}
+
+#define assert_refused_first(name, options, piece)                      \
+  check_refused_first (name, options, piece, __FILE__, __LINE__)
+
 /* Extents of a disk that is not the parent are not opened: here they could not
  * be, and a log would tell of a parent's that has no descriptor.
  */
@@ -228,12 +246,31 @@ test_another_disk (void **state)
                      "RW 2 VMFS \"base-flat.vmdk\"\n");
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
                   "the CID of base.vmdk is 00000007");
+  assert_refused_first ("vm/c.vmdk", &no_options, "c.vmdk: its parentCID");
   assert_refused ("vm/c.vmdk", &options, VMDK_ERROR_CORRUPT, EINVAL,
                   "the CID of base.vmdk is 00000007");
+  assert_refused_first ("vm/c.vmdk", &options, "c.vmdk: its parentCID");
 
   link_write_sparse (&folder, "vm/base.vmdk", NULL, "bb", 1, 0);
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, EINVAL,
                   "base.vmdk has no CID");
+  assert_logged (&log_lines, 0, "");
+}
+
+/* What ignore-cid=true accepts is only what could be opened. */
+static void
+test_ignored_and_damaged (void **state)
+{
+  const struct vmdk_options ignore = { .ignore_cid = true };
+
+  folder_make_dir (&folder, "vm/sub");
+  write_child ("sub/base.vmdk");
+  folder_write_text (&folder, "vm/base.vmdk",
+                     "# Disk DescriptorFile\nversion=1\nCID=7\n"
+                     "parentCID=ffffffff\ncreateType=\"vmfs\"\n"
+                     "RW 2 VMFS \"base-flat.vmdk\"\n");
+  write_base ("vm/sub/base.vmdk", 'b');
+  assert_opens ("vm/c.vmdk", &ignore, "bc", 2);
   assert_logged (&log_lines, 0, "");
 }
 
@@ -344,7 +381,15 @@ test_loops (void **state)
   link_write (&folder, "vm/d.vmdk", 3, 2, "b.vmdk", "..", 1);
   assert_refused ("vm/a.vmdk", &no_options, VMDK_ERROR_CORRUPT, ELOOP,
                   "d.vmdk: its parent b.vmdk is already part");
+  assert_refused_first ("vm/a.vmdk", &no_options, "d.vmdk: its parent b.vmdk");
   assert_opens ("vm/a.vmdk", &single, "..", 1);
+
+  /* The file beside it that has its parent's name is the snapshot itself:
+   * what is missing is the parent in another folder.
+   */
+  link_write (&folder, "vm/c.vmdk", 1, 1, "/gone/c.vmdk", ".c", 1);
+  assert_refused_first ("vm/c.vmdk", &no_options,
+                        "c.vmdk: its parent: /gone/c.vmdk: ");
 }
 
 static void
@@ -392,6 +437,11 @@ test_cowd_parent (void **state)
   folder_write (&folder, "vm/c.vmdk", cowd, sizeof cowd);
   write_base ("vm/base.vmdk", 'b');
   assert_opens ("vm/c.vmdk", &no_options, "bc", 2);
+
+  strcpy ((char *) cowd + 32, "c.vmdk");
+  folder_write (&folder, "vm/c.vmdk", cowd, sizeof cowd);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, ELOOP,
+                  "c.vmdk: its parent c.vmdk is already part");
 
   memset (cowd + 32, 0, 100);
   folder_write (&folder, "vm/c.vmdk", cowd, sizeof cowd);
@@ -461,6 +511,7 @@ main (void)
     TEST (test_moved_and_changed),
     TEST (test_missing_extent),
     TEST (test_another_disk),
+    TEST (test_ignored_and_damaged),
     TEST (test_damaged_parent),
     TEST (test_parent_option),
     TEST (test_cid),
