@@ -5,6 +5,7 @@
 
 #include <config.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -206,6 +207,10 @@ grain_cache_read (struct grain_cache *cache,
   struct grain *grain;
   int r = 0;
 
+  if (offset > source->size || count > source->size - offset)
+    return error_set (error, VMDK_ERROR_INVALID, EINVAL,
+                      "%zu bytes at %zu of a grain of %zu", count, offset,
+                      source->size);
   pthread_mutex_lock (&s->lock);
   grain = find (s, source->owner, source->grain);
   if (grain) {

@@ -92,6 +92,12 @@ make_index (const struct stream *s, struct vmdk_error *error)
                            error);
 }
 
+static bool
+is_interrupted (const struct logger *logger)
+{
+  return logger->interrupted && logger->interrupted (logger->opaque);
+}
+
 /* Get the index, making it if this is the first time that it is needed.
  * NULL if it cannot be trusted to say where grains are.
  */
@@ -100,13 +106,21 @@ get_index (struct stream *s)
 {
   struct stream_index *index = atomic_load (&s->index);
   struct vmdk_error error;
+  bool waited = false;
 
   if (index || !(s->h.flags & HOSTED_MARKERS))
     return index;
 
-  pthread_mutex_lock (&s->index_lock);
+  if (pthread_mutex_trylock (&s->index_lock) != 0) {
+    pthread_mutex_lock (&s->index_lock);
+    waited = true;
+  }
   index = atomic_load (&s->index);
-  if (!index && budget_left (s->env->indexes) >= s->index_needs) {
+  /* Who has waited for one that was interrupted does not begin anew if nobody
+   * waits for it any more either.
+   */
+  if (!index && (!waited || !is_interrupted (s->env->logger)) &&
+      budget_left (s->env->indexes) >= s->index_needs) {
     index = make_index (s, &error);
     if (!index && error.kind == VMDK_ERROR_NOMEM)
       s->index_needs = budget_left (s->env->indexes) + 1;
@@ -195,16 +209,21 @@ stream_map (struct extent *extent, uint64_t offset, uint64_t count,
   max = min_u64 (div_up (in_grain + count, grain_size), nr_grains - grain);
 
   /* Grains are read one by one, so what follows one is of interest only
-   * if there is nothing to read.
+   * if there is nothing to read.  The second answer may be another than the
+   * first: the file could not be read then, or others had the memory for the
+   * index.
    */
   n = 1;
   if (purpose == MAP_FOR_READING &&
       stream_run (s, grain, n, false, &code, &n, error) == -1)
     return -1;
-  if ((purpose == MAP_FOR_ALLOCATION || !entry_is_place (code)) &&
+  if ((purpose == MAP_FOR_ALLOCATION || code == ENTRY_HOLE ||
+       code == ENTRY_ZERO) &&
       stream_run (s, grain, max, purpose == MAP_FOR_ALLOCATION, &code, &n,
                   error) == -1)
     return -1;
+  if (purpose == MAP_FOR_READING && entry_is_place (code))
+    n = 1;
   run->kind = grains_run_kind (code);
   if (run->kind == RUN_DATA) {
     run->kind = RUN_COMPRESSED;

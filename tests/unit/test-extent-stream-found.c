@@ -123,6 +123,39 @@ test_no_memory (void **state)
   assert_true (budget_left (&o.indexes) == 1 + half);
 }
 
+/* Others give back their memory when they hear of that. */
+static void
+give_back (void *opaque, enum vmdk_log_level level, const char *message)
+{
+  (void) opaque;
+  (void) level;
+  if (strstr (message, "cache-size=") && budget_left (&o.indexes) == 0)
+    budget_give (&o.indexes, BUDGET);
+}
+
+/* Two grains that lie one after the other, of which the first was not found at
+ * first, are read one by one.
+ */
+static void
+test_memory_comes_back (void **state)
+{
+  struct vmdk_error error;
+  struct run run;
+
+  (void) state;
+  make_stream ();
+  store_le32 (stream_entry (&f, 0), UINT32_MAX);
+  store_le32 (stream_entry (&f, 1), UINT32_MAX);
+  open_stream ();
+  assert_true (budget_take (&o.indexes, BUDGET));
+  o.logger.log = give_back;
+  assert_int_equal (o.extent->ops->map (o.extent, 0, 2 * GRAIN_BYTES,
+                                        MAP_FOR_READING, &run, &error), 0);
+  assert_true (run.length <= GRAIN_BYTES);
+  assert_map (&o, 0, 2 * GRAIN_BYTES, RUN_COMPRESSED, GRAIN_BYTES, f.where[0]);
+  assert_all_right ();
+}
+
 /* Search another stream of the same image. */
 static bool
 search_another (void *opaque)
@@ -177,8 +210,9 @@ test_salvage (void **state)
   assert_map (&o, 6 * GRAIN_BYTES, 32 * GRAIN_BYTES, RUN_HOLE,
               27 * GRAIN_BYTES, 0);
   assert_bad (&o, 34 * GRAIN_BYTES, "cut off");
-  assert_map (&o, 34 * GRAIN_BYTES, 5 * GRAIN_BYTES, RUN_BAD,
-              5 * GRAIN_BYTES, 0);
+  assert_map (&o, 34 * GRAIN_BYTES, 5 * GRAIN_BYTES, RUN_BAD, GRAIN_BYTES, 0);
+  assert_allocation (&o, 34 * GRAIN_BYTES, 5 * GRAIN_BYTES, RUN_BAD,
+                     5 * GRAIN_BYTES);
   assert_int_equal (one_read (&o, 158 * 512, buf, 512, &error), -1);
 }
 
@@ -231,6 +265,7 @@ main (void)
     TEST (test_bad_entry),
     TEST (test_interrupted),
     TEST (test_no_memory),
+    TEST (test_memory_comes_back),
     TEST (test_two_searches),
     TEST (test_salvage),
     TEST (test_salvage_unordered),

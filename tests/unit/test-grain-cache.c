@@ -349,6 +349,29 @@ test_mixed (void **state)
   assert_true (inflated < NR_THREADS * 3000);
 }
 
+/* What is not in a grain is not read. */
+static void
+test_too_much (void **state)
+{
+  const struct grain_source source = {
+    .owner = owners[0], .grain = 3, .size = SIZE, .inflate = count_inflate,
+  };
+  static const struct {
+    size_t offset, count;
+  } cases[] = {
+    { 0, SIZE + 1 }, { 1, SIZE }, { SIZE + 1, 0 }, { SIZE, 1 },
+    { SIZE_MAX, 1 }, { 1, SIZE_MAX },
+  };
+  struct vmdk_error error;
+  uint8_t buf[2 * SIZE];
+  size_t i;
+
+  for (i = 0; i < ARRAY_LENGTH (cases); ++i)
+    assert_int_equal (grain_cache_read (cache, &source, cases[i].offset, buf,
+                                        cases[i].count, &error), -1);
+  assert_int_equal (inflated, 0);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
 
 int
@@ -357,6 +380,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     TEST (test_pieces),
     TEST (test_whole_grains),
+    TEST (test_too_much),
     TEST (test_owners),
     TEST (test_eviction),
     TEST (test_neighbours),
