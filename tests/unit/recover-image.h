@@ -34,6 +34,8 @@ struct image {
   unsigned writes, reads;
   size_t written;               /* bytes */
   unsigned max_writes;          /* those that come later fail */
+  bool unsynced_tables;         /* written since the last sync */
+  bool named_too_early;         /* then a directory was written */
   uint64_t fail_from[2], fail_until[2]; /* sectors that cannot be read, */
   unsigned fail_first, fail_last;       /* by these of all calls */
 
@@ -85,6 +87,18 @@ image_pread (struct io *io, void *buf, size_t count, uint64_t offset,
   return 0;
 }
 
+static inline bool
+is_in_directory (uint64_t offset)
+{
+  unsigned k;
+
+  for (k = 0; k < m.nr_copies; ++k)
+    if (offset / SECTOR_SIZE >= m.layout.directory[k] &&
+        offset / SECTOR_SIZE < m.layout.directory[k] + m.directory_size)
+      return true;
+  return false;
+}
+
 static inline int
 image_pwrite (struct io *io, const void *buf, size_t count,
               uint64_t offset, struct vmdk_error *e)
@@ -94,6 +108,10 @@ image_pwrite (struct io *io, const void *buf, size_t count,
   if (m.writes++ >= m.max_writes)
     return error_set (e, VMDK_ERROR_IO, EIO, "t.vmdk: the power is off");
   m.written += count;
+  if (is_in_directory (offset))
+    m.named_too_early |= m.unsynced_tables;
+  else
+    m.unsynced_tables = true;
   memcpy (stored (offset, count), buf, count);
   if (io->size < offset + count)
     io->size = offset + count;
@@ -113,6 +131,7 @@ image_sync (struct io *io, struct vmdk_error *e)
     return error_set (e, VMDK_ERROR_IO, EIO, "t.vmdk: the power is off");
   memcpy (m.durable, m.data, sizeof m.data);
   m.durable_size = io->size;
+  m.unsynced_tables = false;
   return 0;
 }
 

@@ -9,6 +9,10 @@
 
 #include <config.h>
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "recover-image.h"
 
 /* What is in order is not touched. */
@@ -197,6 +201,51 @@ test_missing_directory (void **state)
   assert_refused (recover (), VMDK_ERROR_CORRUPT, "no place for 1 missing");
 }
 
+static atomic_bool begun, stop;
+
+/* Another thread, which begins to sync all the time and never comes to an
+ * end.
+ */
+static void *
+begin_syncs (void *opaque)
+{
+  (void) opaque;
+  while (!atomic_load (&stop)) {
+    atomic_store (&m.io.unsynced, false);
+    atomic_store (&begun, true);
+  }
+  return NULL;
+}
+
+/* A sync that others have begun does not count: the tables may not be durable
+ * before it has ended.
+ */
+static void
+test_other_syncs (void **state)
+{
+  pthread_t thread;
+  unsigned round;
+  uint64_t i;
+
+  (void) state;
+  for (round = 0; round < 200; ++round) {
+    make (2, 128, 20 * 128 + 5, 8, 0);
+    fill ();
+    for (i = 0; i < m.nr_tables; ++i)
+      store_le32 (directory_entry (round % 2, i), 0);
+    atomic_store (&stop, false);
+    atomic_store (&begun, false);
+    assert_int_equal (pthread_create (&thread, NULL, begin_syncs, NULL), 0);
+    while (!atomic_load (&begun))
+      sched_yield ();
+    assert_done (recover ());
+    atomic_store (&stop, true);
+    assert_int_equal (pthread_join (thread, NULL), 0);
+    assert_false (m.named_too_early);
+    assert_int_equal (report.nr_mended, m.nr_tables);
+  }
+}
+
 /* Of the last grain only what the disk has must be there. */
 static void
 test_partial (void **state)
@@ -243,6 +292,7 @@ main (void)
     cmocka_unit_test (test_damaged),
     cmocka_unit_test (test_tables_misplaced),
     cmocka_unit_test (test_missing_directory),
+    cmocka_unit_test (test_other_syncs),
     cmocka_unit_test (test_partial),
     cmocka_unit_test (test_unsupported),
   };
