@@ -205,7 +205,8 @@ hosted_validate_directories (struct hosted_header *h, uint64_t file_size,
                 name, h->gd_offset);
     h->gd_offset = 0;
   }
-  if (!rgd_ok && h->flags & HOSTED_REDUNDANT) {
+  /* A stream has the flag in its header, and the place in its footer. */
+  if (!rgd_ok && (h->flags & HOSTED_REDUNDANT || h->rgd_offset != 0)) {
     logger_warn (logger, "%s: the redundant grain directory at sector %"
                 PRIu64 " is not usable; the primary one is used",
                 name, h->rgd_offset);
@@ -389,10 +390,11 @@ sesparse_decode (const uint8_t *p, uint64_t file_size, const char *name,
     return corrupt (error, name, "the capacity of %" PRIu64 " sectors "
                     "is not between 1 and %" PRIu64,
                     h->capacity, MAX_SECTORS);
+  /* The headers are before them; so 1 stands for a zero, and for no place. */
   if (gd_size > MAX_SECTORS ||
       h->tables_offset > MAX_SECTORS || h->tables_size > MAX_SECTORS ||
       h->grains_offset > MAX_SECTORS || h->grains_size > MAX_SECTORS ||
-      h->tables_offset == 0 || h->grains_offset == 0)
+      h->tables_offset < 2 || h->grains_offset < 2)
     return corrupt (error, name, "the place of the grain tables or grains "
                     "cannot be in a file");
 

@@ -205,6 +205,13 @@ test_not_redundant (void **state)
   assert_logged (&log, 0, "");
   assert_string_equal (log.text, "");
 
+  /* One that is named nevertheless must be usable. */
+  h.rgd_offset = UINT64_MAX;
+  assert_int_equal (hosted_validate (&h, FILE_SIZE, "t.vmdk", &logger,
+                                     &error), 0);
+  assert_int_equal (h.rgd_offset, 0);
+  assert_logged (&log, 1, "not usable");
+
   h.gd_offset = HOSTED_GD_AT_END;
   assert_int_equal (hosted_validate (&h, FILE_SIZE, "t.vmdk", &logger,
                                      &error), -1);
