@@ -12,6 +12,7 @@
 
 #include "chain.h"
 #include "memory.h"
+#include "progress.h"
 
 static bool
 is_in_chain (const struct chain *chain, const struct link *link)
@@ -233,6 +234,7 @@ chain_open (const struct link_context *context,
             const struct vmdk_options *options, struct chain *chain,
             struct vmdk_error *error)
 {
+  struct progress progress;
   struct link *link;
   bool missing;
   size_t i;
@@ -253,7 +255,11 @@ chain_open (const struct link_context *context,
     goto err;
   }
 
+  progress_begin (&progress, context->env->logger, link->name,
+                  "looking for its parents", 0);
   while (link->has_parent) {
+    if (progress_at (&progress, chain->nr, error) == -1)
+      goto err;
     if (options->single_link) {
       chain->cut = true;
       break;

@@ -87,7 +87,7 @@ open_chain (int dir, const char *path, const struct vmdk_options *options,
 {
   struct vmdk_image *image = calloc (1, sizeof *image);
   struct link_context top, parents;
-  struct budget lines;
+  struct budget lines, text;
 
   if (!image) {
     error_nomem (error);
@@ -97,7 +97,9 @@ open_chain (int dir, const char *path, const struct vmdk_options *options,
   parents.policy = &image->policy;
   top.env = parents.env = &image->env;
   top.lines = parents.lines = &lines;
+  top.text = parents.text = &text;
   budget_init (&lines, LINK_MAX_LINES);
+  budget_init (&text, LINK_MAX_TEXT);
   image->logger = logger_of (options);
   epochs_init (&image->epochs);
   writing_init (image);

@@ -15,20 +15,27 @@
 #include "names.h"
 #include "opening.h"
 
-/* Read at most 'max' bytes from the start of a file. */
+/* Read a descriptor of at most 'max' bytes. */
 static char *
-read_start (struct io *io, uint64_t offset, uint64_t max, size_t *len,
-            struct vmdk_error *error)
+read_text (struct opening *o, struct io *io, uint64_t offset, uint64_t max,
+           size_t *len)
 {
   char *text;
 
   *len = (size_t) min_u64 (max, io->size - offset);
-  text = malloc (*len + 1);
-  if (!text) {
-    error_nomem (error);
+  if (!budget_take (o->context->text, *len)) {
+    error_set (o->error, VMDK_ERROR_UNSUPPORTED, EINVAL,
+               "%s: the descriptors of the chain, and of files that were "
+               "taken for a part of it, have more than %d bytes", o->name,
+               LINK_MAX_TEXT);
     return NULL;
   }
-  if (io_pread (io, text, *len, offset, error) == -1) {
+  text = malloc (*len + 1);
+  if (!text) {
+    error_nomem (o->error);
+    return NULL;
+  }
+  if (io_pread (io, text, *len, offset, o->error) == -1) {
     free (text);
     return NULL;
   }
@@ -252,8 +259,8 @@ open_hosted (struct opening *o, struct io *io)
   if (read_hosted_header (o, io, &h) == -1)
     return -1;
   if (h.descriptor_offset != 0) {
-    text = read_start (io, h.descriptor_offset * SECTOR_SIZE,
-                       h.descriptor_size * SECTOR_SIZE, &len, o->error);
+    text = read_text (o, io, h.descriptor_offset * SECTOR_SIZE,
+                      h.descriptor_size * SECTOR_SIZE, &len);
     if (!text)
       return -1;
   }
@@ -292,7 +299,7 @@ open_text (struct opening *o, struct io *io)
   char *text;
   int r;
 
-  text = read_start (io, 0, DESCRIPTOR_MAX_SIZE, &len, o->error);
+  text = read_text (o, io, 0, DESCRIPTOR_MAX_SIZE, &len);
   if (!text)
     return -1;
   if (!descriptor_is_text (text, len))

@@ -51,11 +51,18 @@ struct link {
  */
 #define LINK_MAX_LINES (4 * DESCRIPTOR_MAX_EXTENTS)
 
+/* The most bytes that their descriptors may have, with those of files that were
+ * found not to be a parent.
+ */
+#define LINK_MAX_TEXT (64 * DESCRIPTOR_MAX_SIZE)
+
 /* What the links of an image share; outlives them. */
 struct link_context {
   const struct path_policy *policy;
   const struct extent_env *env;
-  struct budget *lines;         /* of LINK_MAX_LINES; while opening only */
+
+  /* Of LINK_MAX_LINES and LINK_MAX_TEXT; while opening only. */
+  struct budget *lines, *text;
 };
 
 /* Who opens a link may want only a certain one.  accept is called once, when

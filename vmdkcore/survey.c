@@ -164,7 +164,7 @@ survey_add_parent (struct survey *s, const struct parent *p)
 }
 
 /* All disks are known by now, and so are their content IDs. */
-static void
+static int
 mark_parents (struct survey *s)
 {
   size_t i, j;
@@ -172,6 +172,8 @@ mark_parents (struct survey *s)
   for (i = 0; i < s->nr_parents; ++i) {
     const struct parent *p = &s->parents[i];
 
+    if (progress_at (&s->progress, 0, s->error) == -1)
+      return -1;
     /* Not each name of a file can be followed to what is in it. */
     for (j = find_id (s, &p->id);
          j < s->nr_entries && compare_ids (&s->by_id[j]->id, &p->id) == 0 &&
@@ -181,6 +183,7 @@ mark_parents (struct survey *s)
         break;
       }
   }
+  return 0;
 }
 
 static int
@@ -227,8 +230,9 @@ survey_folder (int dir, const char *name,
     if (r == 0)
       r = survey_look_at (&s, &s.entries[i]);
   }
+  if (r == 0)
+    r = mark_parents (&s);
   if (r == 0) {
-    mark_parents (&s);
     *complete = !s.is_incomplete;
     r = list_disks (&s, list);
     if (r == -1)

@@ -94,4 +94,10 @@ folder_link (const struct folder *f, const char *target, const char *name)
   assert_int_equal (symlink (target, folder_path (f, name)), 0);
 }
 
+static inline void
+folder_hard_link (const struct folder *f, const char *old, const char *name)
+{
+  assert_int_equal (link (folder_path (f, old), folder_path (f, name)), 0);
+}
+
 #endif /* VMDK_TESTS_FOLDER_H */

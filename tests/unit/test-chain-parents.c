@@ -370,8 +370,7 @@ test_loops (void **state)
   link_write (&folder, "vm/c.vmdk", 1, 1, "link.vmdk", ".c", 1);
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, ELOOP,
                   "loop");
-  assert_int_equal (link (folder_path (&folder, "vm/c.vmdk"),
-                          folder_path (&folder, "vm/hard.vmdk")), 0);
+  folder_hard_link (&folder, "vm/c.vmdk", "vm/hard.vmdk");
   link_write (&folder, "vm/c.vmdk", 1, 1, "hard.vmdk", ".c", 1);
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_CORRUPT, ELOOP,
                   "loop");
@@ -498,6 +497,60 @@ test_many_candidates (void **state)
                   "extents");
 }
 
+/* Descriptors are read and understood before one can tell that the disk is
+ * another.  They can be made so that this takes long, so there is a limit to all
+ * of them together.
+ */
+static void
+test_much_text (void **state)
+{
+  const size_t size = 1024 * 1024;
+  char in[300] = "vm", name[320], hint[32], *text = malloc (size + 1);
+  unsigned i;
+  int len;
+
+  assert_non_null (text);
+  len = sprintf (text, "# Disk DescriptorFile\nversion=1\nCID=7\n"
+                 "parentCID=ffffffff\nRW 1 ZERO\n#");
+  memset (text + len, 'x', size - (size_t) len);
+  text[size] = '\0';
+  folder_write_text (&folder, "vm/text", text);
+  free (text);
+  for (i = 0; i < 120; ++i) {
+    snprintf (hint, sizeof hint, "r/%u.vmdk", i + 1);
+    snprintf (name, sizeof name, "%s/%u.vmdk", in, i);
+    link_write (&folder, name, 1, i < 119 ? 1 : UINT32_MAX, hint, "..", 1);
+    snprintf (name, sizeof name, "%s/%u.vmdk", in, i + 1);
+    folder_hard_link (&folder, "vm/text", name);
+    strcat (in, "/r");
+    folder_make_dir (&folder, in);
+  }
+  assert_refused ("vm/0.vmdk", &no_options, VMDK_ERROR_UNSUPPORTED, EINVAL,
+                  "have more than 67108864 bytes");
+}
+
+static bool
+is_interrupted (void *opaque)
+{
+  (void) opaque;
+  return true;
+}
+
+/* To look for parents can be given up. */
+static void
+test_interrupted (void **state)
+{
+  struct vmdk_options options = { .interrupted = is_interrupted };
+  struct vmdk_error error;
+
+  write_base ("vm/base.vmdk", 'b');
+  write_child ("base.vmdk");
+  assert_null (links_try (&folder, "vm/c.vmdk", &options, &log_lines,
+                          &error));
+  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR,
+                "c.vmdk: looking for its parents: was interrupted");
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
 
 int
@@ -520,6 +573,8 @@ main (void)
     TEST (test_depth),
     TEST (test_many_candidates),
     TEST (test_cowd_parent),
+    TEST (test_much_text),
+    TEST (test_interrupted),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
