@@ -75,6 +75,22 @@ END
   done
 done
 
+# Nor is such a file opened, if it is there and the text does not show it before
+# its first 10 KiB have been read.
+for char in $'\t' $'\001' $'\177'; do
+  cp "$TMP/in/data" "$TMP/in/data$char"
+  name_extent "data$char"
+  refuses_fast 'control characters|not a VMDK' vmdk "$disk"
+  {
+    echo '# Disk DescriptorFile'
+    printf '#%.0s\n' {1..6000}
+    tail -n +2 "$disk"
+  } >"$disk.new"
+  mv "$disk.new" "$disk"
+  refuses_fast 'control characters' vmdk "$disk"
+  rm "$TMP/in/data$char"
+done
+
 # Long ones, of which the end is told.
 long=$(printf 'x%.0s' {1..255})
 missing "$long"

@@ -519,13 +519,35 @@ try_variant (const struct path_policy *policy, int dir, const char *name,
   return io;
 }
 
+static bool
+has_control_character (const char *name)
+{
+  const unsigned char *p;
+
+  for (p = (const unsigned char *) name; *p; ++p)
+    if (*p < 0x20 || *p == 0x7f)
+      return true;
+  return false;
+}
+
 struct io *
 path_open_named (const struct path_policy *policy, int dir,
                  const char *name, int *folder, struct vmdk_error *error)
 {
-  struct io *io = open_literal (policy, dir, name, folder, error);
+  struct io *io;
   char *converted, *p;
 
+  /* A text with these is no descriptor, but one in a binary file may have
+   * them, and so may what is converted.
+   */
+  if (has_control_character (name)) {
+    error_set (error, VMDK_ERROR_DENIED, EACCES,
+               "%s: a name with control characters is not opened",
+               shown (name));
+    return NULL;
+  }
+
+  io = open_literal (policy, dir, name, folder, error);
   if (io || error->err != ENOENT || !strchr (name, '\\'))
     return io;
 
