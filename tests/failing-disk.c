@@ -14,11 +14,11 @@
  *
  * CALL is the name of the function below; NAME the last part of the file's
  * path; FIRST and END are the bytes, END not included, that the rule is for
- * (any, for fdatasync and fsync); ERROR is the number for errno, or 0: then a transfer
- * moves one byte at a time, or negative: then the call takes so many
+ * (any, for fdatasync and fsync); ERROR is the number for errno, or 0: then a
+ * transfer moves one byte at a time, or negative: then the call takes so many
  * milliseconds more.  What lies before FIRST is still transferred, as the
- * kernel does it.  EINTR does not come twice in succession to one
- * thread: it is to make the call again.
+ * kernel does it.  EINTR does not come twice in succession to one thread: it
+ * is to make the call again.
  */
 
 #include <config.h>

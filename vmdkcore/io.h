@@ -146,8 +146,8 @@ extern struct io *io_file_new (int fd, bool writable, const char *name,
 extern struct io *io_direct_new (int fd, bool writable, const char *name,
                                  struct vmdk_error *error);
 
-/* fsync for the file or folder 'fd'; an interrupted one is repeated.  Returns 0,
- * or -1 with errno.
+/* fsync for the file or folder 'fd', repeated if it was interrupted.  Returns
+ * 0, or -1 with errno.
  */
 extern int io_fsync (int fd);
 

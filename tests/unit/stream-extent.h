@@ -73,13 +73,6 @@ try_open (uint64_t sectors, size_t more, struct vmdk_error *error)
   return o.extent;
 }
 
-static inline bool
-is_interrupted (void *opaque)
-{
-  (void) opaque;
-  return true;
-}
-
 /* The same after a signal has come. */
 static inline struct extent *
 try_open_interrupted (struct vmdk_error *error)

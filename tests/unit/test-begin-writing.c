@@ -84,7 +84,7 @@ weaken (void *opaque, struct io *io, struct vmdk_error *e)
 static const struct io_hook weakening = { weaken, NULL };
 
 static bool
-is_interrupted (void *opaque)
+may_be_interrupted (void *opaque)
 {
   assert_ptr_equal (opaque, &said);
   return interrupted;
@@ -95,7 +95,7 @@ open_hooked (const struct io_hook *hook)
 {
   struct logger logger;
   struct vmdk_options options = {
-    .writable = true, .interrupted = is_interrupted,
+    .writable = true, .interrupted = may_be_interrupted,
   };
 
   captured_init (&said, &logger);

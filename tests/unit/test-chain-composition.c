@@ -291,10 +291,11 @@ test_child_line_longer (void **state)
 }
 
 static bool
-is_interrupted (void *opaque)
+value_of (void *opaque)
 {
-  (void) opaque;
-  return true;
+  const bool *interrupted = opaque;
+
+  return *interrupted;
 }
 
 /* A disk without a grain, each in a table of its own, and its parents: to
@@ -304,7 +305,10 @@ static void
 test_interrupted (void **state)
 {
   const uint64_t sectors = 65536, directory = 3;
-  const struct vmdk_options options = { .interrupted = is_interrupted };
+  bool interrupted = false;
+  const struct vmdk_options options = {
+    .interrupted = value_of, .opaque = &interrupted,
+  };
   const size_t size = (directory + sectors * 4 / 512) * 512;
   uint8_t *file = calloc (1, size), *buf = malloc (sectors * 512);
   struct vmdk_error error;
@@ -333,6 +337,7 @@ test_interrupted (void **state)
   }
   image = vmdk_open (folder_path (&folder, "0.vmdk"), &options, &error);
   assert_non_null (image);
+  interrupted = true;
   assert_int_equal (vmdk_pread (image, buf, 512, 0, &error), 0);
   assert_int_equal (vmdk_pread (image, buf, sectors * 512, 0, &error), -1);
   assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR,

@@ -227,18 +227,24 @@ check_refused_first (const char *name, const struct vmdk_options *given,
 #define assert_refused_first(name, options, piece)                      \
   check_refused_first (name, options, piece, __FILE__, __LINE__)
 
+/* parent=NAME, in the folder; 'path' has room for it. */
+static struct vmdk_options
+with_parent (char path[2 * PATH_MAX], const char *name)
+{
+  snprintf (path, 2 * PATH_MAX, "%s", folder_path (&folder, name));
+  return (struct vmdk_options) { .parent = path };
+}
+
 /* Extents of a disk that is not the parent are not opened: here they could not
  * be, and a log would tell of a parent's that has no descriptor.
  */
 static void
 test_another_disk (void **state)
 {
-  const char *path = folder_path (&folder, "vm/base.vmdk");
-  struct vmdk_options options;
-  char copy[2 * PATH_MAX];
+  char parent[2 * PATH_MAX];
+  const struct vmdk_options options =
+    with_parent (parent, "vm/base.vmdk");
 
-  snprintf (copy, sizeof copy, "%s", path);
-  options = (struct vmdk_options) { .parent = copy };
   write_child ("base.vmdk");
   folder_write_text (&folder, "vm/base.vmdk",
                      "# Disk DescriptorFile\nversion=1\nCID=7\n"
@@ -287,12 +293,9 @@ test_damaged_parent (void **state)
 static void
 test_parent_option (void **state)
 {
-  const char *path = folder_path (&folder, "other/x.vmdk");
-  struct vmdk_options options;
-  char copy[2 * PATH_MAX];
+  char parent[2 * PATH_MAX];
+  struct vmdk_options options = with_parent (parent, "other/x.vmdk");
 
-  snprintf (copy, sizeof copy, "%s", path);
-  options = (struct vmdk_options) { .parent = copy };
   write_base ("other/x.vmdk", 'x');
   write_base ("vm/base.vmdk", 'b');
   write_child ("base.vmdk");
@@ -498,8 +501,8 @@ test_many_candidates (void **state)
 }
 
 /* Descriptors are read and understood before one can tell that the disk is
- * another.  They can be made so that this takes long, so there is a limit to all
- * of them together.
+ * another.  They can be made so that this takes long, so there is a limit to
+ * all of them together.
  */
 static void
 test_much_text (void **state)
@@ -527,13 +530,6 @@ test_much_text (void **state)
   }
   assert_refused ("vm/0.vmdk", &no_options, VMDK_ERROR_UNSUPPORTED, EINVAL,
                   "have more than 67108864 bytes");
-}
-
-static bool
-is_interrupted (void *opaque)
-{
-  (void) opaque;
-  return true;
 }
 
 /* To look for parents can be given up. */

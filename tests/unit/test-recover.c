@@ -505,13 +505,6 @@ test_together (void **state)
   }
 }
 
-static bool
-is_interrupted (void *opaque)
-{
-  (void) opaque;
-  return true;
-}
-
 /* One that needs little does not wait for one that needs much; and waiting can
  * be interrupted.
  */

@@ -88,6 +88,14 @@ captured_init (struct captured *c, struct logger *logger)
   *logger = (struct logger) { .log = capture, .opaque = c };
 }
 
+/* Of who does not wait for anything any more. */
+static inline bool
+is_interrupted (void *opaque)
+{
+  (void) opaque;
+  return true;
+}
+
 /* Of who has nothing to listen for. */
 static const struct logger no_log __attribute__ ((unused));
 
