@@ -118,7 +118,7 @@ forget_lies (struct alloc *a, struct vmdk_error *error)
 
   if (!a->unclean)
     return 0;
-  if (io->ops->sync (io, error) == -1)
+  if (io_sync_now (io, error) == -1)
     return -1;
   io_drop_cache (io);
   return 0;

@@ -149,10 +149,8 @@ write_in_place (const struct link *link, const struct plan *plan,
                  link->descriptor_offset + first, &ignored) == -1;
     return -1;
   }
-  /* Not io_sync, for which a sync of another thread that is still going
-   * on would be enough.
-   */
-  if (io->ops->sync (io, error) == -1) {
+  /* Other threads may be flushing. */
+  if (io_sync_now (io, error) == -1) {
     *unsure = true;
     return -1;
   }

@@ -55,13 +55,10 @@ struct vmdk_disks {
 static int
 lock_survey (struct vmdk_disks *disks, struct vmdk_error *error)
 {
-  const struct logger *logger = &disks->logger;
-
   if (pthread_mutex_trylock (&disks->survey_lock) == 0)
     return 0;
   pthread_mutex_lock (&disks->survey_lock);
-  if (!disks->name || !logger->interrupted ||
-      !logger->interrupted (logger->opaque))
+  if (!disks->name || !logger_interrupted (&disks->logger))
     return 0;
   pthread_mutex_unlock (&disks->survey_lock);
   return error_set (error, VMDK_ERROR_INTERRUPTED, EINTR,

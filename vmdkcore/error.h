@@ -69,6 +69,13 @@ logger_of (const struct vmdk_options *options)
   };
 }
 
+/* Is nobody interested any more in what is being done? */
+static inline bool
+logger_interrupted (const struct logger *logger)
+{
+  return logger->interrupted && logger->interrupted (logger->opaque);
+}
+
 /* Send one line to the user, made safe to print as above. */
 extern void logger_note (const struct logger *logger, const char *fmt, ...)
   __attribute__ ((format (printf, 2, 3)));

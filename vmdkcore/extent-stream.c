@@ -92,12 +92,6 @@ make_index (const struct stream *s, struct vmdk_error *error)
                            error);
 }
 
-static bool
-is_interrupted (const struct logger *logger)
-{
-  return logger->interrupted && logger->interrupted (logger->opaque);
-}
-
 /* Get the index, making it if this is the first time that it is needed.
  * NULL if it cannot be trusted to say where grains are.
  */
@@ -119,7 +113,7 @@ get_index (struct stream *s)
   /* Who has waited for one that was interrupted does not begin anew if nobody
    * waits for it any more either.
    */
-  if (!index && (!waited || !is_interrupted (s->env->logger)) &&
+  if (!index && (!waited || !logger_interrupted (s->env->logger)) &&
       budget_left (s->env->indexes) >= s->index_needs) {
     index = make_index (s, &error);
     if (!index && error.kind == VMDK_ERROR_NOMEM)

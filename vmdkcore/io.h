@@ -216,6 +216,16 @@ io_sync (struct io *io, struct vmdk_error *error)
     io->ops->sync (io, error) : 0;
 }
 
+/* Whatever was written before, by this server or another, is on the disk when
+ * this returns.  io_sync does nothing about what others have written, nor if
+ * the sync of another thread is still going on.
+ */
+static inline int
+io_sync_now (struct io *io, struct vmdk_error *error)
+{
+  return io->ops->sync (io, error);
+}
+
 static inline void
 io_drop_cache (struct io *io)
 {

@@ -57,7 +57,7 @@ progress_at (struct progress *progress, uint64_t done,
   unsigned tenths;
 
   if (logger->interrupted && look_is_due (progress) &&
-      logger->interrupted (logger->opaque))
+      logger_interrupted (logger))
     return error_set (error, VMDK_ERROR_INTERRUPTED, EINTR,
                       "%s: %s: was interrupted", progress->name,
                       progress->what);

@@ -308,15 +308,6 @@ write_table (struct check *c, unsigned copy, uint64_t number,
   return 0;
 }
 
-/* Not io_sync, for which a sync of another thread that is still going on would
- * be enough: clients flush other extents of the disk meanwhile.
- */
-static int
-sync_now (struct check *c)
-{
-  return c->l->io->ops->sync (c->l->io, c->error);
-}
-
 /* Make the tables that one of the directories does not have. */
 static int
 make_tables (struct check *c)
@@ -343,7 +334,8 @@ make_tables (struct check *c)
     place += c->l->table_size;
   }
   c->report->end = place;
-  return sync_now (c);
+  /* Clients flush other extents of the disk meanwhile. */
+  return io_sync_now (c->l->io, c->error);
 }
 
 /* Name the tables that have been made, a sector of the directory at once.
@@ -397,7 +389,8 @@ mend_all (struct check *c)
   for (k = 0; k < c->nr_copies; ++k)
     if (name_tables (c, k) == -1)
       return -1;
-  return sync_now (c);
+  /* Clients flush other extents of the disk meanwhile. */
+  return io_sync_now (c->l->io, c->error);
 }
 
 void

@@ -371,7 +371,7 @@ sync_tables (struct vmdk_image *image, struct vmdk_error *error)
     if (!e->alloc)
       continue;
     io = ((const struct grains *) e)->io;
-    if (io != synced && io->ops->sync (io, error) == -1)
+    if (io != synced && io_sync_now (io, error) == -1)
       return fail_publishing (image, error);
   }
   return 0;
