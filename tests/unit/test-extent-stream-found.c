@@ -9,6 +9,10 @@
 
 #include <config.h>
 
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
 #include "stream-extent.h"
 
 /* The directory is not in the file, or an entry of it is damaged. */
@@ -186,6 +190,79 @@ test_two_searches (void **state)
   assert_true (o.logger.interrupted == NULL);
 }
 
+/* One who waits for the index while another makes it. */
+static struct {
+  pthread_t thread;
+  atomic_int tid;
+  enum run_kind kind;
+  atomic_uint asked;            /* all: whether they are interrupted */
+} waiter;
+
+static void *
+wait_for_index (void *opaque)
+{
+  atomic_store (&waiter.tid, gettid ());
+  waiter.kind = map_damaged ();
+  return opaque;
+}
+
+/* Has the thread been asleep all the time, for a while? */
+static bool
+is_asleep (int tid)
+{
+  const struct timespec ms = { .tv_nsec = 1000 * 1000 };
+  char path[64], state = 'S';
+  unsigned i;
+
+  snprintf (path, sizeof path, "/proc/self/task/%d/stat", tid);
+  for (i = 0; i < 20 && state == 'S'; ++i) {
+    FILE *fp = fopen (path, "r");
+
+    nanosleep (&ms, NULL);
+    assert_non_null (fp);
+    assert_int_equal (fscanf (fp, "%*d (%*[^)]) %c", &state), 1);
+    fclose (fp);
+  }
+  return state == 'S';
+}
+
+/* Who makes the index is interrupted when the other waits for it. */
+static bool
+interrupt_both (void *opaque)
+{
+  (void) opaque;
+  if (atomic_fetch_add (&waiter.asked, 1) == 0) {
+    assert_int_equal (pthread_create (&waiter.thread, NULL, wait_for_index,
+                                      NULL), 0);
+    while (atomic_load (&waiter.tid) == 0 ||
+           !is_asleep (atomic_load (&waiter.tid)))
+      ;
+  }
+  return true;
+}
+
+/* Whose client has gone while it waited does not begin a search anew. */
+static void
+test_interrupted_waiting (void **state)
+{
+  const char *first;
+
+  make_stream ();
+  store_le32 (stream_entry (&f, 5), UINT32_MAX);
+  open_stream ();
+  o.logger.interrupted = interrupt_both;
+  assert_int_equal (map_damaged (), RUN_BAD);
+  assert_int_equal (pthread_join (waiter.thread, NULL), 0);
+  assert_int_equal (waiter.kind, RUN_BAD);
+  assert_true (atomic_load (&waiter.asked) == 2);
+  first = strstr (o.log.text, "was interrupted");
+  assert_non_null (first);
+  assert_null (strstr (first + 1, "was interrupted"));
+
+  o.logger.interrupted = NULL;
+  assert_all_right ();
+}
+
 /* What a cut stream has is served only if that is wanted. */
 static void
 test_salvage (void **state)
@@ -264,6 +341,7 @@ main (void)
     TEST (test_bad_directory),
     TEST (test_bad_entry),
     TEST (test_interrupted),
+    TEST (test_interrupted_waiting),
     TEST (test_no_memory),
     TEST (test_memory_comes_back),
     TEST (test_two_searches),

@@ -1,0 +1,93 @@
+/* nbdkit-vmdk
+ * Copyright The nbdkit-vmdk authors
+ * SPDX-License-Identifier: BSD-3-Clause
+ */
+
+/* To look for the disks of a folder can be given up at each step, also when
+ * all files have been looked at and their parents are looked for.
+ */
+
+#include <config.h>
+
+#include "links.h"
+#include "survey.h"
+
+/* More than the time in which nobody is asked again. */
+static const struct timespec a_while = { .tv_nsec = 150 * 1000 * 1000 };
+
+static unsigned asked, interrupted_at;
+
+static bool
+is_interrupted_then (void *opaque)
+{
+  (void) opaque;
+  nanosleep (&a_while, NULL);
+  return ++asked == interrupted_at;
+}
+
+/* Returns what survey_folder does, having been interrupted when that was asked
+ * for the n-th time; never if n is 0.
+ */
+static int
+survey (const struct folder *folder, unsigned n, struct name_list *list,
+        struct vmdk_error *error)
+{
+  const struct logger logger = { .interrupted = is_interrupted_then };
+  const struct path_policy policy = { .unlocked = true };
+  const struct survey_options options = {
+    .policy = &policy, .logger = &logger,
+  };
+  const int dir = open (folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  bool complete;
+  int r;
+
+  assert_true (dir >= 0);
+  asked = 0;
+  interrupted_at = n;
+  r = survey_folder (dir, "folder", &options, list, &complete, error);
+  close (dir);
+  return r;
+}
+
+static void
+test_interrupted (void **state)
+{
+  struct folder folder;
+  struct name_list list;
+  struct vmdk_error error;
+  unsigned steps, n;
+
+  (void) state;
+  folder_new (&folder);
+  link_write (&folder, "base.vmdk", 1, UINT32_MAX, NULL, "ab", 8);
+  link_write (&folder, "one.vmdk", 2, 1, "base.vmdk", "c.", 8);
+  link_write (&folder, "two.vmdk", 3, 1, "base.vmdk", ".c", 8);
+
+  assert_int_equal (survey (&folder, 0, &list, &error), 0);
+  assert_int_equal (list.nr, 2);
+  assert_string_equal (list.disks[0].name, "one.vmdk");
+  assert_string_equal (list.disks[1].name, "two.vmdk");
+  name_list_free (&list);
+  /* Once for each file and each of the two parents. */
+  steps = asked;
+  assert_true (steps >= 5);
+
+  for (n = 1; n <= steps; ++n) {
+    assert_int_equal (survey (&folder, n, &list, &error), -1);
+    assert_int_equal (asked, n);
+    assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR,
+                  "folder: looking for disks: was interrupted");
+    assert_int_equal (list.nr, 0);
+  }
+  folder_remove (&folder);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (test_interrupted),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
