@@ -44,11 +44,16 @@ done
 [ -e "$TMP/in/DATA" ] || missing DATA
 
 # With separators of Windows the folder part may be meant for another host,
-# and what is beside the disk counts.
+# and what is beside the disk counts, unless there is what the name says.
+head -c 4096 /dev/urandom >"$TMP/in/sub/data"
 for name in '..\out\data' 'C:\out\data' '\\?\C:\data' '\\server\out\data' \
-  'sub\data'; do
+  'gone\data'; do
   served "$name"
 done
+DATA="$TMP/in/sub/data" served 'sub\data'
+mkdir "$TMP/in/folder" "$TMP/in/folder/data"
+name_extent 'folder\data'
+refuses_fast 'folder/data: is a folder' vmdk "$disk"
 # What only another folder has is not found there.
 for name in '..\out\only' 'sub\..\..\out\only' '..\..\etc\passwd' \
   '\etc\passwd'; do

@@ -432,9 +432,19 @@ open_folder_of (const struct path_policy *policy, int dir, char *path,
   return fd;
 }
 
+/* Is the server short of something, whatever the name? */
+static bool
+is_shortage (int err)
+{
+  return err == EMFILE || err == ENFILE || err == ENOMEM;
+}
+
+/* Open the file of just this name.  *outside tells whether the name leads to
+ * where no file may be opened, be there one or not.
+ */
 static struct io *
-open_literal (const struct path_policy *policy, int dir,
-              const char *name, int *folder, struct vmdk_error *error)
+open_literal (const struct path_policy *policy, int dir, const char *name,
+              int *folder, bool *outside, struct vmdk_error *error)
 {
   const char *slash = strrchr (name, '/');
   bool confined = true, allowed;
@@ -443,10 +453,11 @@ open_literal (const struct path_policy *policy, int dir,
   struct io *io;
   int fd;
 
+  *outside = false;
   fd = open_beneath (policy, dir, name);
   if (fd == -1 && (errno == ENOENT || errno == ENOTDIR ||
                    errno == ENAMETOOLONG || errno == ELOOP ||
-                   errno == EMFILE)) {
+                   is_shortage (errno))) {
     open_failed (errno, shown (name), error);
     return NULL;
   }
@@ -460,16 +471,19 @@ open_literal (const struct path_policy *policy, int dir,
     if (fd == -1) {
       const int err = errno;
 
-      if (err == EMFILE || may_tell (policy, dir, name, MAX_LINKS))
-        open_failed (err, shown (name), error);
-      else
+      *outside = !is_shortage (err) &&
+        !may_tell (policy, dir, name, MAX_LINKS);
+      if (*outside)
         denied (name, error);
+      else
+        open_failed (err, shown (name), error);
       return NULL;
     }
   }
 
   if (path_of_fd (fd, path) == -1) {
-    if (errno == EXDEV)
+    *outside = errno == EXDEV;
+    if (*outside)
       denied (name, error);
     else
       error_sys (error, errno, "readlink: %s", shown (name));
@@ -479,6 +493,7 @@ open_literal (const struct path_policy *policy, int dir,
     confined = lies_in (fd, path, dir);
   allowed = lies_in_allowed (fd, path, policy);
   if (!confined && !allowed) {
+    *outside = true;
     denied (name, error);
     goto err;
   }
@@ -495,8 +510,10 @@ open_literal (const struct path_policy *policy, int dir,
   }
   io = reopen (policy, fd, name, slash && slash[1] ? slash + 1 : name,
                error);
-  if (!io && folder)
+  if (!io && folder) {
     close (*folder);
+    *folder = -1;
+  }
   return io;
 
  err:
@@ -505,18 +522,23 @@ open_literal (const struct path_policy *policy, int dir,
 }
 
 /* Try another form of a name that was not found.  If something else is
- * wrong with that one, it replaces what *error says.
+ * wrong with that one, it replaces what *error says.  If there is something
+ * that cannot be opened *go_on becomes false.
  */
 static struct io *
 try_variant (const struct path_policy *policy, int dir, const char *name,
-             int *folder, struct vmdk_error *error)
+             int *folder, bool *go_on, struct vmdk_error *error)
 {
   struct vmdk_error other;
-  struct io *io = open_literal (policy, dir, name, folder, &other);
+  bool outside;
+  struct io *io = open_literal (policy, dir, name, folder, &outside, &other);
 
-  if (!io && other.err != ENOENT && error->err == ENOENT)
+  if (io)
+    return io;
+  *go_on = outside || other.err == ENOENT || other.err == ENOTDIR;
+  if (other.err != ENOENT && error->err == ENOENT)
     *error = other;
-  return io;
+  return NULL;
 }
 
 static bool
@@ -536,6 +558,7 @@ path_open_named (const struct path_policy *policy, int dir,
 {
   struct io *io;
   char *converted, *p;
+  bool outside, go_on = true;
 
   /* A text with these is no descriptor, but one in a binary file may have
    * them, and so may what is converted.
@@ -547,7 +570,7 @@ path_open_named (const struct path_policy *policy, int dir,
     return NULL;
   }
 
-  io = open_literal (policy, dir, name, folder, error);
+  io = open_literal (policy, dir, name, folder, &outside, error);
   if (io || error->err != ENOENT || !strchr (name, '\\'))
     return io;
 
@@ -563,10 +586,13 @@ path_open_named (const struct path_policy *policy, int dir,
     if (*p == '\\')
       *p = '/';
   if (converted[0] != '/' && !strchr (converted, ':'))
-    io = try_variant (policy, dir, converted, folder, error);
+    io = try_variant (policy, dir, converted, folder, &go_on, error);
+  /* The folders may be those of another host; but if there is something in
+   * them, what has the last part of its name here is another file.
+   */
   p = strrchr (converted, '/') + 1;
-  if (!io && *p)
-    io = try_variant (policy, dir, p, folder, error);
+  if (!io && go_on && *p)
+    io = try_variant (policy, dir, p, folder, &go_on, error);
   free (converted);
   return io;
 }

@@ -7,6 +7,7 @@
 
 #include <config.h>
 
+#include "lock.h"
 #include "named.h"
 
 static void
@@ -84,6 +85,30 @@ test_converted_is_told (void **state)
                 "allow-dir");
 }
 
+/* If there is something that cannot be opened, it is not looked for elsewhere:
+ * its last part would be another file.
+ */
+static void
+test_no_other_file (void **state)
+{
+  struct named *n = *state;
+  struct vmdk_error error;
+  int fd;
+
+  folder_make_dir (&n->folder, "image/sub/disk.vmdk");
+  assert_fails (n, "sub\\disk.vmdk", VMDK_ERROR_DENIED, EACCES, "a folder");
+
+  named_write (n, "image/disk2.vmdk");
+  fd = open (folder_path (&n->folder, "image/sub/disk2.vmdk"), O_RDWR);
+  assert_true (fd >= 0);
+  if (lock_fd (fd, "disk2.vmdk", IO_UNLOCKED, IO_LOCK_WRITE, &error) != 0)
+    skip ();
+  assert_fails (n, "sub\\disk2.vmdk", VMDK_ERROR_BUSY, EBUSY,
+                "disk2.vmdk");
+  close (fd);
+  assert_opens (n, "sub\\disk2.vmdk", "image/sub/disk2.vmdk");
+}
+
 static void
 test_outside (void **state)
 {
@@ -130,6 +155,7 @@ main (void)
     named_test (test_drive),
     named_test (test_not_found),
     named_test (test_converted_is_told),
+    named_test (test_no_other_file),
     named_test (test_outside),
     named_test (test_fifo),
   };
