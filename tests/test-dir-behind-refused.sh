@@ -52,6 +52,8 @@ make_disk other monolithicSparse
 lists dir="$DIR" 'other.vmdk'
 mv "$DIR/.child.vmdk" "$DIR/$(printf 'Gr\366\337e')"
 lists dir="$DIR" 'other.vmdk'
+mv "$DIR/$(printf 'Gr\366\337e')" "$DIR/$(printf 'snap\tshot')"
+lists dir="$DIR" 'other.vmdk'
 
 # A descriptor that names too many files by paths hinders nobody, and its
 # parent is found.

@@ -553,6 +553,15 @@ has_control_character (const char *name)
 }
 
 struct io *
+path_open_entry (const struct path_policy *policy, int dir,
+                 const char *name, int *folder, struct vmdk_error *error)
+{
+  bool outside;
+
+  return open_literal (policy, dir, name, folder, &outside, error);
+}
+
+struct io *
 path_open_named (const struct path_policy *policy, int dir,
                  const char *name, int *folder, struct vmdk_error *error)
 {

@@ -66,6 +66,14 @@ extern struct io *path_open_named (const struct path_policy *policy,
                                    int dir, const char *name, int *folder,
                                    struct vmdk_error *error);
 
+/* Open a file that was found in the folder 'dir' under this name, which is
+ * taken as it is, whatever characters it has.  All else is as with
+ * path_open_named.
+ */
+extern struct io *path_open_entry (const struct path_policy *policy,
+                                   int dir, const char *name, int *folder,
+                                   struct vmdk_error *error);
+
 /* Get the absolute path, free of links, of an open file or folder; with
  * a text behind it if that has been removed.  Returns -1 and errno: on
  * EXDEV it has none, because it is in no folder.

@@ -461,7 +461,7 @@ survey_look_at (struct survey *s, struct file *entry)
   struct io *io;
   int folder, r;
 
-  io = path_open_named (s->options->policy, s->dir, entry->name, &folder,
+  io = path_open_entry (s->options->policy, s->dir, entry->name, &folder,
                         &why);
   if (!io)
     return cannot_read (s, &why);

@@ -4,7 +4,8 @@
  */
 
 /* To look for the disks of a folder can be given up at each step, also when
- * all files have been looked at and their parents are looked for.
+ * all files have been looked at and their parents are looked for.  What is
+ * found then.
  */
 
 #include <config.h>
@@ -82,11 +83,63 @@ test_interrupted (void **state)
   folder_remove (&folder);
 }
 
+/* As above, not interrupted, with all allowed that is below the folder. */
+static int
+survey_all (const struct folder *folder, bool for_writing,
+            struct name_list *list, bool *complete, struct vmdk_error *error)
+{
+  const struct logger logger = { 0 };
+  const char *const allowed = folder->path;
+  struct path_policy policy;
+  const struct survey_options options = {
+    .policy = &policy, .logger = &logger, .for_writing = for_writing,
+  };
+  const int dir = open (folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int r;
+
+  assert_true (dir >= 0);
+  assert_int_equal (path_policy_init (&policy, &allowed, 1, error), 0);
+  policy.unlocked = true;
+  r = survey_folder (dir, "folder", &options, list, complete, error);
+  path_policy_destroy (&policy);
+  close (dir);
+  return r;
+}
+
+/* The names of files are what they are. */
+static void
+test_entries (void **state)
+{
+  static const char *const names[] = { "snap\t.vmdk", "snap\001",
+    "sub\\snap.vmdk" };
+  struct folder folder;
+  struct name_list list;
+  struct vmdk_error error;
+  bool complete;
+  size_t i;
+
+  (void) state;
+  for (i = 0; i < ARRAY_LENGTH (names); ++i) {
+    folder_new (&folder);
+    link_write (&folder, "base.vmdk", 1, UINT32_MAX, NULL, "ab", 8);
+    link_write (&folder, names[i], 2, 1, "base.vmdk", "c.", 8);
+    assert_int_equal (survey_all (&folder, true, &list, &complete, &error),
+                      0);
+    assert_true (complete);
+    assert_int_equal (list.nr, strchr (names[i], '\\') ? 1 : 0);
+    if (list.nr == 1)
+      assert_string_equal (list.disks[0].name, names[i]);
+    name_list_free (&list);
+    folder_remove (&folder);
+  }
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_interrupted),
+    cmocka_unit_test (test_entries),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
