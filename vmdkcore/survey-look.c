@@ -84,6 +84,22 @@ too_many (struct survey *s, const char *name)
   s->said_too_many = true;
 }
 
+/* A parent elsewhere is one too many to be looked at.  It may have any file of
+ * the folder as its parent, so that none can be written.
+ */
+static int
+too_many_parents (struct survey *s, const char *name)
+{
+  s->is_incomplete = true;
+  if (s->options->for_writing)
+    return error_set (s->error, VMDK_ERROR_UNSUPPORTED, E2BIG,
+                      "nothing in %s can be written, because there are too "
+                      "many parents in other folders to look at all: %s",
+                      s->name, name);
+  too_many (s, name);
+  return 0;
+}
+
 static struct look
 look_begin (struct survey *s, struct io *io, int folder)
 {
@@ -127,10 +143,8 @@ look_later (struct survey *s, const struct look *l, const char *child)
   place.folder = (struct identity) { statbuf.st_dev, statbuf.st_ino };
   if (tfind (&place, &s->seen, compare_places))
     return 0;
-  if (s->nr_seen == SURVEY_MAX_PARENTS || s->nr_waiting == MAX_WAITING) {
-    too_many (s, child);
-    return 0;
-  }
+  if (s->nr_seen == SURVEY_MAX_PARENTS || s->nr_waiting == MAX_WAITING)
+    return too_many_parents (s, child);
   seen = malloc (sizeof *seen);
   if (!seen)
     return error_nomem (s->error);
@@ -349,10 +363,8 @@ read_text (const struct look *l, uint64_t offset, size_t len, bool has_lines)
   int r;
 
   *sum += len;
-  if (*sum > SURVEY_MAX_TEXT && l->is_parent) {
-    too_many (s, l->io->name);
-    return 0;
-  }
+  if (*sum > SURVEY_MAX_TEXT && l->is_parent)
+    return too_many_parents (s, l->io->name);
   if (*sum > SURVEY_MAX_TEXT)
     return error_set (s->error, VMDK_ERROR_UNSUPPORTED, E2BIG,
                       "%s: its descriptors have more than %d MiB, too much "

@@ -68,7 +68,7 @@ struct survey {
   size_t elsewhere;             /* files of other folders opened for lines, */
   size_t of_file;               /* and of these for the file looked at */
   bool said_too_many;
-  bool is_incomplete;           /* some cannot be read */
+  bool is_incomplete;           /* some cannot be read, or are too many */
   uint64_t text;                /* bytes read of files of the folder, */
   uint64_t text_elsewhere;      /* and of others */
   struct progress progress;

@@ -28,18 +28,20 @@ struct survey_options {
   const struct path_policy *policy;
   bool with_parents;            /* parents are disks too */
   bool ignore_cid;              /* a parent may have any content ID */
-  bool for_writing;             /* fail if a file there cannot be read */
+  bool for_writing;             /* fail unless all is known */
   const struct logger *logger;
 };
 
 /* Look at the files in the folder 'dir', an O_PATH descriptor; 'name' is for
  * messages.  A policy that locks nothing does not disturb those who use them.
  * *list gets the disks, sorted by name, and is to be freed with name_list_free;
- * *complete tells whether all files could be read that may be disks, or name
+ * *complete tells whether all files were read that may be disks, or name
  * others.
  * Files that cannot be opened are passed over, unless the server is short of
  * memory or descriptors, which is an error.  So are parents in other folders,
- * which are looked at to find what is behind them here.  Can be interrupted
+ * which are looked at to find what is behind them here.  If for_writing, one of
+ * either kind that is there and cannot be read, and too many parents, are an
+ * error.  Can be interrupted
  * (VMDK_ERROR_INTERRUPTED).
  */
 extern int survey_folder (int dir, const char *name,

@@ -5,7 +5,7 @@
 
 /* To look for the disks of a folder can be given up at each step, also when
  * all files have been looked at and their parents are looked for.  What is
- * found then.
+ * found then, and when not all is known.
  */
 
 #include <config.h>
@@ -134,12 +134,67 @@ test_entries (void **state)
   }
 }
 
+/* Make a chain of 'nr' parents, each in a folder of its own beside a file that
+ * has the name of the next one, and lead it back to base.vmdk.
+ */
+static void
+write_elsewhere (struct folder *folder, unsigned nr)
+{
+  char name[64], hint[64] = "d0/p0";
+  unsigned i;
+
+  folder_new (folder);
+  link_write (folder, "base.vmdk", 1, UINT32_MAX, NULL, "ab", 8);
+  link_write (folder, "snap.vmdk", 1, 1, hint, "c.", 8);
+  for (i = 0; i < nr; ++i) {
+    snprintf (name, sizeof name, "d%u", i);
+    folder_make_dir (folder, name);
+    if (i + 1 < nr) {
+      snprintf (name, sizeof name, "d%u/p%u", i, i + 1);
+      link_write (folder, name, 7, UINT32_MAX, NULL, "xx", 8);
+      snprintf (hint, sizeof hint, "../d%u/p%u", i + 1, i + 1);
+    }
+    snprintf (name, sizeof name, "d%u/p%u", i, i);
+    link_write (folder, name, 1, 1, i + 1 < nr ? hint : "../base.vmdk", "..",
+                8);
+  }
+}
+
+/* If not all parents elsewhere are looked at, a disk may be one of theirs. */
+static void
+test_too_many_parents (void **state)
+{
+  struct folder folder;
+  struct name_list list;
+  struct vmdk_error error;
+  bool complete;
+
+  (void) state;
+  write_elsewhere (&folder, 10);
+  assert_int_equal (survey_all (&folder, true, &list, &complete, &error), 0);
+  assert_true (complete);
+  assert_int_equal (list.nr, 1);
+  assert_string_equal (list.disks[0].name, "snap.vmdk");
+  name_list_free (&list);
+  folder_remove (&folder);
+
+  write_elsewhere (&folder, 20);
+  assert_int_equal (survey_all (&folder, false, &list, &complete, &error), 0);
+  assert_false (complete);
+  name_list_free (&list);
+  assert_int_equal (survey_all (&folder, true, &list, &complete, &error), -1);
+  assert_error (&error, VMDK_ERROR_UNSUPPORTED, E2BIG,
+                "nothing in folder can be written");
+  folder_remove (&folder);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_interrupted),
     cmocka_unit_test (test_entries),
+    cmocka_unit_test (test_too_many_parents),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
