@@ -85,6 +85,7 @@ struct search {
   const struct chain *chain;
   const struct link *child;
   bool ignore_cid;
+  bool found_another;           /* refused for its content ID only */
   bool found_something;
   struct vmdk_error *error;
 
@@ -112,6 +113,7 @@ accept_parent (void *opaque, const struct link *link,
     return 0;
   s->ignored = s->ignore_cid;
   s->refused = !s->ignore_cid;
+  s->found_another |= s->refused;
   return s->ignored ? 0 :
     error_set (error, s->why.kind, s->why.err,
                "%s; ignore-cid=true would accept it", s->why.message);
@@ -173,6 +175,17 @@ try_hint (struct search *s, const char *hint)
   return link;
 }
 
+/* The same by each of the hints. */
+static struct link *
+try_hints (struct search *s)
+{
+  struct link *link = try_hint (s, s->child->parent_hint);
+
+  if (!link && s->child->parent_hint_raw)
+    link = try_hint (s, s->child->parent_hint_raw);
+  return link;
+}
+
 static struct link *
 find_parent (const struct link_context *context, const struct chain *chain,
              const struct vmdk_options *options, struct vmdk_error *error)
@@ -183,14 +196,16 @@ find_parent (const struct link_context *context, const struct chain *chain,
   const struct link *child = chain->links[chain->nr - 1];
   struct search s = {
     .context = context, .chain = chain, .child = child,
-    .ignore_cid = options->ignore_cid, .error = error,
+    .error = error,
   };
   const struct link_check check = { .accept = accept_parent, .opaque = &s };
   struct link *link;
 
-  if (chain->nr == 1 && options->parent)
+  if (chain->nr == 1 && options->parent) {
+    s.ignore_cid = options->ignore_cid;
     return opened (&s, link_open_user (context, options->parent, &check,
                                        error));
+  }
   if (!child->parent_hint) {
     error_set (error, VMDK_ERROR_CORRUPT, EINVAL,
                "%s: is a snapshot, but does not say of what%s", child->name,
@@ -198,9 +213,13 @@ find_parent (const struct link_context *context, const struct chain *chain,
     return NULL;
   }
 
-  link = try_hint (&s, child->parent_hint);
-  if (!link && child->parent_hint_raw)
-    link = try_hint (&s, child->parent_hint_raw);
+  /* The right one, wherever it is, before any that is not. */
+  link = try_hints (&s);
+  if (!link && s.found_another && options->ignore_cid) {
+    s.ignore_cid = true;
+    s.found_something = false;
+    link = try_hints (&s);
+  }
   if (!link && !s.found_something)
     error_set (error, VMDK_ERROR_IO, ENOENT,
                "%s: its parent %s was found neither beside it nor where "

@@ -280,6 +280,23 @@ test_ignored_and_damaged (void **state)
   assert_logged (&log_lines, 0, "");
 }
 
+/* Nor is another accepted while the right one is there. */
+static void
+test_ignored_and_right (void **state)
+{
+  const struct vmdk_options ignore = { .ignore_cid = true };
+
+  folder_make_dir (&folder, "vm/sub");
+  write_child ("sub/base.vmdk");
+  write_base ("vm/sub/base.vmdk", 's');
+  link_write (&folder, "vm/base.vmdk", 7, UINT32_MAX, NULL, "bb", 1);
+  assert_opens ("vm/c.vmdk", &ignore, "sc", 2);
+  assert_logged (&log_lines, 0, "");
+  link_write (&folder, "vm/sub/base.vmdk", 8, UINT32_MAX, NULL, "ss", 1);
+  assert_opens ("vm/c.vmdk", &ignore, "bc", 2);
+  assert_logged (&log_lines, 1, "the CID of base.vmdk is 00000007");
+}
+
 /* A damaged parent is not passed over for a path of another host. */
 static void
 test_damaged_parent (void **state)
@@ -561,6 +578,7 @@ main (void)
     TEST (test_missing_extent),
     TEST (test_another_disk),
     TEST (test_ignored_and_damaged),
+    TEST (test_ignored_and_right),
     TEST (test_damaged_parent),
     TEST (test_parent_option),
     TEST (test_cid),
