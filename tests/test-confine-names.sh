@@ -54,6 +54,7 @@ DATA="$TMP/in/sub/data" served 'sub\data'
 mkdir "$TMP/in/folder" "$TMP/in/folder/data"
 name_extent 'folder\data'
 refuses_fast 'folder/data: is a folder' vmdk "$disk"
+served "C:\\$(printf 'x%.0s' {1..300})\\data"
 # What only another folder has is not found there.
 for name in '..\out\only' 'sub\..\..\out\only' '..\..\etc\passwd' \
   '\etc\passwd'; do

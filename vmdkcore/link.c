@@ -399,7 +399,7 @@ link_open_named (const struct link_context *context, int dir,
   struct io *io = path_open_named (context->policy, dir, name, &folder,
                                    error);
 
-  *missing = !io && error->err == ENOENT;
+  *missing = !io && path_is_no_file (error);
   return io ? open_link (context, io, folder, check, error) : NULL;
 }
 

@@ -249,7 +249,7 @@ open_line_file (struct opening *o, const struct extent_line *line)
   if (line->utf8_name)
     io = path_open_named (o->context->policy, o->link->dir,
                           line->utf8_name, NULL, o->error);
-  if (!line->utf8_name || (!io && o->error->err == ENOENT))
+  if (!line->utf8_name || (!io && path_is_no_file (o->error)))
     io = path_open_named (o->context->policy, o->link->dir, line->name,
                           NULL, o->error);
   if (!io) {

@@ -521,6 +521,12 @@ open_literal (const struct path_policy *policy, int dir, const char *name,
   return NULL;
 }
 
+bool
+path_is_no_file (const struct vmdk_error *error)
+{
+  return error->err == ENOENT || error->err == ENAMETOOLONG;
+}
+
 /* Try another form of a name that was not found.  If something else is
  * wrong with that one, it replaces what *error says.  If there is something
  * that cannot be opened *go_on becomes false.
@@ -535,8 +541,8 @@ try_variant (const struct path_policy *policy, int dir, const char *name,
 
   if (io)
     return io;
-  *go_on = outside || other.err == ENOENT || other.err == ENOTDIR;
-  if (other.err != ENOENT && error->err == ENOENT)
+  *go_on = outside || path_is_no_file (&other) || other.err == ENOTDIR;
+  if (!path_is_no_file (&other) && path_is_no_file (error))
     *error = other;
   return NULL;
 }
@@ -580,7 +586,7 @@ path_open_named (const struct path_policy *policy, int dir,
   }
 
   io = open_literal (policy, dir, name, folder, &outside, error);
-  if (io || error->err != ENOENT || !strchr (name, '\\'))
+  if (io || !path_is_no_file (error) || !strchr (name, '\\'))
     return io;
 
   /* A name made on Windows.  What it says of folders is tried if it is

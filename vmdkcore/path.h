@@ -55,7 +55,7 @@ extern struct io *path_open_user (const struct path_policy *policy,
                                   struct vmdk_error *error);
 
 /* Open a file named by an image in the folder 'dir', under the
- * confinement rule.  On ENOENT in error->err there is no such file.
+ * confinement rule.  If there is no such file path_is_no_file tells it.
  * A name with backslashes that does not exist as it is written is taken
  * for one made on Windows: what it says of folders is followed from 'dir',
  * and if nothing is there its last part is looked for in 'dir'.  Unless
@@ -65,6 +65,11 @@ extern struct io *path_open_user (const struct path_policy *policy,
 extern struct io *path_open_named (const struct path_policy *policy,
                                    int dir, const char *name, int *folder,
                                    struct vmdk_error *error);
+
+/* Is what path_open_named has failed with that there is no such file, or none
+ * of a name that is so long?
+ */
+extern bool path_is_no_file (const struct vmdk_error *error);
 
 /* Open a file that was found in the folder 'dir' under this name, which is
  * taken as it is, whatever characters it has.  All else is as with

@@ -150,6 +150,8 @@ test_outside (void **state)
 static void
 test_missing (void **state)
 {
+  char hint[320];
+
   write_child ("gone/base.vmdk");
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
                   "c.vmdk: its parent gone/base.vmdk was found neither");
@@ -161,6 +163,17 @@ test_missing (void **state)
   write_child ("gone/");
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
                   "its parent gone/ was found neither");
+
+  /* A name that is too long for a file is that of none. */
+  memset (hint, 'x', sizeof hint);
+  memcpy (hint, "C:\\VMs\\", 7);
+  memcpy (hint + 300, "\\base.vmdk", 11);
+  write_child (hint);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
+                  "was found neither");
+  write_child (hint + 7);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
+                  "was found neither");
 
   /* The parameters are no help for the parent of a parent. */
   write_child ("mid.vmdk");

@@ -38,6 +38,26 @@ test_dots (void **state)
   assert_opens (n, "..\\outside\\secret.vmdk", "image/secret.vmdk");
 }
 
+/* What is too long for a name here is none there either. */
+static void
+test_long (void **state)
+{
+  struct named *n = *state;
+  char name[400], folder[251];
+
+  memset (folder, 'x', sizeof folder - 1);
+  folder[250] = '\0';
+  snprintf (name, sizeof name, "C:\\Users\\%s\\disk.vmdk", folder);
+  assert_opens (n, name, "image/disk.vmdk");
+  snprintf (name, sizeof name, "%s%s\\disk.vmdk", folder, "longer");
+  assert_opens (n, name, "image/disk.vmdk");
+  snprintf (name, sizeof name, "..\\%s\\none.vmdk", folder);
+  assert_fails (n, name, VMDK_ERROR_DENIED, EACCES, "allow-dir");
+  snprintf (name, sizeof name, "sub\\%s\\none.vmdk", folder);
+  assert_fails (n, name, VMDK_ERROR_IO, ENAMETOOLONG,
+                strerror (ENAMETOOLONG));
+}
+
 /* A file that has such a name counts first. */
 static void
 test_literal (void **state)
@@ -151,6 +171,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     named_test (test_found),
     named_test (test_dots),
+    named_test (test_long),
     named_test (test_literal),
     named_test (test_drive),
     named_test (test_not_found),
