@@ -350,11 +350,12 @@ folder_part (const char *name)
 /* May a user be told why 'name' cannot be opened?  A hostile image must
  * not find out which files exist elsewhere, so only if the folder that
  * it is looked for in is one whose files may be opened; and if the name
- * is a link, the same goes for what that leads to.
+ * is a link, the same goes for what that leads to.  MAX_LINKS is where to
+ * begin with 'max_links'; 'is_part' says that the name is a part of another.
  */
 static bool
 may_tell (const struct path_policy *policy, int dir, const char *name,
-          unsigned max_links)
+          unsigned max_links, bool is_part)
 {
   char path[PATH_MAX], target[PATH_MAX];
   char *folder = folder_part (name);
@@ -371,7 +372,7 @@ may_tell (const struct path_policy *policy, int dir, const char *name,
     while (n > 0 && folder[n-1] == '/')
       folder[--n] = '\0';
     r = n > 0 && max_links > 0 &&
-      may_tell (policy, dir, folder, max_links - 1);
+      may_tell (policy, dir, folder, max_links - 1, true);
     free (folder);
     return r;
   }
@@ -383,7 +384,9 @@ may_tell (const struct path_policy *policy, int dir, const char *name,
     r = true;
     if (n >= 0) {
       target[n] = '\0';
-      r = max_links == 0 || may_tell (policy, fd, target, max_links - 1);
+      /* The kernel gives up after so many links, wherever the last leads. */
+      r = max_links == 0 ? !is_part :
+        may_tell (policy, fd, target, max_links - 1, is_part);
     }
   }
   close (fd);
@@ -472,7 +475,7 @@ open_literal (const struct path_policy *policy, int dir, const char *name,
       const int err = errno;
 
       *outside = !is_shortage (err) &&
-        !may_tell (policy, dir, name, MAX_LINKS);
+        !may_tell (policy, dir, name, MAX_LINKS, false);
       if (*outside)
         denied (name, error);
       else

@@ -192,6 +192,27 @@ test_links_reveal_nothing (void **state)
   assert_denied (n, "etc/none");
 }
 
+/* However deep what is looked for behind a link. */
+static void
+test_deep_names_reveal_nothing (void **state)
+{
+  struct named *n = *state;
+  char name[256];
+  unsigned depth, i;
+
+  folder_link (&n->folder, "../outside/secret.vmdk", "image/there");
+  folder_link (&n->folder, "../outside/none.vmdk", "image/none");
+  for (depth = 37; depth <= 42; ++depth) {
+    strcpy (name, "there/");
+    for (i = 0; i < depth; ++i)
+      strcat (name, "d/");
+    strcat (name, "x");
+    assert_denied (n, name);
+    memcpy (name, "/none", 5);
+    assert_denied (n, name + 1);
+  }
+}
+
 static void
 test_strange_names (void **state)
 {
@@ -356,6 +377,7 @@ main (void)
     named_test (test_links_outside),
     named_test (test_dangling_links),
     named_test (test_links_reveal_nothing),
+    named_test (test_deep_names_reveal_nothing),
     named_test (test_strange_names),
     named_test (test_long_name_keeps_the_reason),
     named_test (test_proc_self_fd),
