@@ -71,6 +71,9 @@ chain_moved_name (const char *hint, char moved[PATH_MAX])
   while (start > hint && start[-1] != '/' && start[-1] != '\\' &&
          start[-1] != ':')
     start--;
+  /* What these stand for is not known where the folder came from. */
+  if (end - start <= 2 && strspn (start, ".") >= (size_t) (end - start))
+    return false;
   len = snprintf (moved, PATH_MAX, "../%.*s/%s", (int) (end - start), start,
                   base);
   return start < end && len > 0 && len < PATH_MAX;

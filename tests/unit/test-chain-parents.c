@@ -147,6 +147,27 @@ test_outside (void **state)
   assert_opens ("vm/c.vmdk", &allow, "oc", 2);
 }
 
+/* The folder above is none that can have moved along. */
+static void
+test_not_above (void **state)
+{
+  static const char *const hints[] = {
+    "../base.vmdk", "..\\base.vmdk", "x/../base.vmdk", "x/./base.vmdk",
+  };
+  const char *dirs[] = { folder.path };
+  const struct vmdk_options allow = { .allow_dirs = dirs,
+    .nr_allow_dirs = 1 };
+  size_t i;
+
+  folder_make_dir (&folder, "vm/sub");
+  write_base ("base.vmdk", 'a');
+  for (i = 0; i < ARRAY_LENGTH (hints); ++i) {
+    link_write (&folder, "vm/sub/c.vmdk", 2, 1, hints[i], ".c", 1);
+    assert_refused ("vm/sub/c.vmdk", &allow, VMDK_ERROR_IO, ENOENT,
+                    "was found neither");
+  }
+}
+
 static void
 test_missing (void **state)
 {
@@ -586,6 +607,7 @@ main (void)
     TEST (test_beside),
     TEST (test_below),
     TEST (test_outside),
+    TEST (test_not_above),
     TEST (test_missing),
     TEST (test_moved_and_changed),
     TEST (test_missing_extent),
