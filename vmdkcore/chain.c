@@ -89,6 +89,7 @@ struct search {
   const struct link *child;
   bool ignore_cid;
   bool found_another;           /* refused for its content ID only */
+  bool is_beside;               /* what has the parent's name is before it */
   bool found_something;
   struct vmdk_error *error;
 
@@ -132,7 +133,8 @@ opened (const struct search *s, struct link *link)
 }
 
 /* Try one name.  If it is not what the hint says but was 'made_up' from
- * it, it is no news that it may not be opened, or is the child itself.
+ * it, it is no news that it may not be opened, or is the child itself.  Nor is
+ * that if a name of Windows was looked for by its last part.
  */
 static struct link *
 try_name (struct search *s, const char *name, bool made_up)
@@ -146,7 +148,8 @@ try_name (struct search *s, const char *name, bool made_up)
   link = opened (s, link_open_named (s->context, s->child->dir, name, &check,
                                      &missing, &error));
   if (link || missing ||
-      (made_up && (error.kind == VMDK_ERROR_DENIED || s->in_chain)))
+      (made_up && (error.kind == VMDK_ERROR_DENIED || s->in_chain)) ||
+      (s->is_beside && s->in_chain && strchr (name, '\\')))
     return link;
   if (!s->refused)
     error_prefix (&error, "%s: its parent", s->child->name);
@@ -169,12 +172,14 @@ try_hint (struct search *s, const char *hint)
   struct link *link = NULL;
   char moved[PATH_MAX];
 
+  s->is_beside = false;
   if (*base)
     link = try_name (s, base, base != hint);
+  s->is_beside = *base && s->in_chain;
   if (!link && base != hint)
     link = try_name (s, hint, false);
   if (!link && chain_moved_name (hint, moved))
-    link = try_name (s, moved, true);
+    link = try_name (s, moved, strncmp (hint, "..\\", 3) != 0);
   return link;
 }
 
