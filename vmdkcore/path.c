@@ -155,6 +155,17 @@ open_failed (int err, const char *name, struct vmdk_error *error)
                     limit, of_disk);
 }
 
+/* A path of proc_fd has failed.  Not the file is missing: it has been found. */
+static int
+proc_failed (int err, const char *what, const char *name,
+             struct vmdk_error *error)
+{
+  if (err != ENOENT || access ("/proc/self/fd", F_OK) == 0)
+    return error_sys (error, err, "%s: %s", what, name);
+  return error_set (error, VMDK_ERROR_IO, ENOSYS,
+                    "%s: %s: /proc is not mounted", what, name);
+}
+
 /* Open the file that the O_PATH descriptor 'fd' stands for, and nothing
  * else, whatever happens to its name meanwhile, and lock it for reading.
  * Closes fd.
@@ -183,7 +194,10 @@ reopen (const struct path_policy *policy, int fd, const char *display,
     err = EMFILE;
   }
   if (r == -1) {
-    open_failed (err, display, error);
+    if (err == ENOENT)
+      proc_failed (err, "open", display, error);
+    else
+      open_failed (err, display, error);
     return NULL;
   }
   /* Who is about to write it must not do so between what is read of it now
@@ -489,7 +503,7 @@ open_literal (const struct path_policy *policy, int dir, const char *name,
     if (*outside)
       denied (name, error);
     else
-      error_sys (error, errno, "readlink: %s", shown (name));
+      proc_failed (errno, "readlink", shown (name), error);
     goto err;
   }
   if (!confined)

@@ -9,6 +9,10 @@
 
 #include <config.h>
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
 #include "named.h"
 
 static void
@@ -271,6 +275,46 @@ test_proc_self_fd (void **state)
   close (out);
 }
 
+/* In a namespace of its own, without /proc: is that what is said of a file that
+ * the user names, and of one that an image names?
+ */
+static int
+check_without_proc (struct named *n)
+{
+  struct vmdk_error error;
+  int dir;
+
+  if (unshare (CLONE_NEWNS) == -1 ||
+      mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+      mount ("none", "/proc", "tmpfs", 0, NULL) == -1)
+    return 77;
+  if (path_open_named (&n->policy, n->dir, "disk.vmdk", NULL, &error) ||
+      path_is_no_file (&error) || !strstr (error.message, "/proc is not"))
+    return 1;
+  if (path_open_user (&n->policy, folder_path (&n->folder, "image/disk.vmdk"),
+                      &dir, &error) ||
+      path_is_no_file (&error) || !strstr (error.message, "/proc is not"))
+    return 2;
+  return 0;
+}
+
+static void
+test_without_proc (void **state)
+{
+  struct named *n = *state;
+  const pid_t pid = fork ();
+  int status;
+
+  assert_true (pid >= 0);
+  if (pid == 0)
+    _exit (check_without_proc (n));
+  assert_true (waitpid (pid, &status, 0) == pid);
+  assert_true (WIFEXITED (status));
+  if (WEXITSTATUS (status) == 77)
+    skip ();
+  assert_int_equal (WEXITSTATUS (status), 0);
+}
+
 /* What has no place in any folder is refused by the rule, too. */
 static void
 test_pipe_of_this_process (void **state)
@@ -381,6 +425,7 @@ main (void)
     named_test (test_strange_names),
     named_test (test_long_name_keeps_the_reason),
     named_test (test_proc_self_fd),
+    named_test (test_without_proc),
     named_test (test_pipe_of_this_process),
     named_test (test_folder),
     named_test (test_name_of_backend),
