@@ -230,7 +230,7 @@ find_parent (const struct link_context *context, const struct chain *chain,
   }
   if (!link && !s.found_something)
     error_set (error, VMDK_ERROR_IO, ENOENT,
-               "%s: its parent %s was found neither beside it nor where "
+               "%s: its parent %.300s was found neither beside it nor where "
                "that says%s", child->name, child->parent_hint,
                chain->nr == 1 ? remedy : "; it can be put beside it");
   return link;

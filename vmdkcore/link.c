@@ -127,7 +127,7 @@ take_descriptor (struct opening *o, struct descriptor *d)
 
   if (d->transformed_by)
     return error_set (o->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
-                      "%s: the descriptor has %s: the data are encrypted, "
+                      "%s: the descriptor has %.300s: the data are encrypted, "
                       "filtered or kept by the storage system, and cannot "
                       "be read from these files", o->name, d->transformed_by);
   link->sector_size = d->sector_size;
@@ -147,7 +147,7 @@ take_descriptor (struct opening *o, struct descriptor *d)
   if (check_link (o) == -1)
     return -1;
   if (!link->has_parent && link->parent_hint)
-    logger_warn (o->context->env->logger, "%s: names a parent (%s) but "
+    logger_warn (o->context->env->logger, "%s: names a parent (%.300s) but "
                  "says by its parentCID that it has none; opened without",
                  o->name, link->parent_hint);
   return 0;

@@ -37,8 +37,15 @@ static const char *
 shown (const char *name)
 {
   const size_t len = strlen (name);
+  unsigned i;
 
-  return len > MAX_SHOWN ? name + len - MAX_SHOWN : name;
+  if (len <= MAX_SHOWN)
+    return name;
+  name += len - MAX_SHOWN;
+  /* Not from within a character of UTF-8. */
+  for (i = 0; i < 3 && (*name & 0xc0) == 0x80; ++i)
+    name++;
+  return name;
 }
 
 /* A path of /proc that stands for an open file descriptor. */
@@ -525,8 +532,8 @@ open_literal (const struct path_policy *policy, int dir, const char *name,
     if (*folder == -1)
       goto err;
   }
-  io = reopen (policy, fd, name, slash && slash[1] ? slash + 1 : name,
-               error);
+  io = reopen (policy, fd, shown (name),
+               slash && slash[1] ? slash + 1 : name, error);
   if (!io && folder) {
     close (*folder);
     *folder = -1;

@@ -171,7 +171,8 @@ test_not_above (void **state)
 static void
 test_missing (void **state)
 {
-  char hint[320];
+  char hint[1400];
+  size_t i;
 
   write_child ("gone/base.vmdk");
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
@@ -195,6 +196,15 @@ test_missing (void **state)
   write_child (hint + 7);
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
                   "was found neither");
+
+  /* However long the name, the message says what can be done. */
+  memset (hint, 'x', sizeof hint - 1);
+  hint[sizeof hint - 1] = '\0';
+  for (i = 100; i < sizeof hint - 1; i += 100)
+    hint[i] = '/';
+  write_child (hint);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
+                  "single-link=true");
 
   /* The parameters are no help for the parent of a parent. */
   write_child ("mid.vmdk");
