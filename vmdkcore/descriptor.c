@@ -30,7 +30,26 @@ struct parser {
   unsigned line;
   size_t allocated_extents;
   bool has_version, has_parent_cid;
+  unsigned nr_noted;
 };
+
+/* Of how many odd lines a log tells: who made the text chose how many there
+ * are.
+ */
+#define MAX_NOTED 100
+
+/* Is one more to be told of? */
+static bool
+is_noted (struct parser *ps)
+{
+  if (ps->nr_noted > MAX_NOTED)
+    return false;
+  if (ps->nr_noted++ < MAX_NOTED)
+    return true;
+  logger_note (ps->logger, "%s: descriptor line %u: this and more lines are "
+               "odd, and not told of", ps->name, ps->line);
+  return false;
+}
 
 static const struct {
   const char *word;
@@ -214,8 +233,9 @@ is_transforming (struct span key, struct span value)
 static void
 say_duplicate (struct parser *ps, const char *key)
 {
-  logger_note (ps->logger, "%s: descriptor line %u: %s appears again; "
-              "the first one counts", ps->name, ps->line, key);
+  if (is_noted (ps))
+    logger_note (ps->logger, "%s: descriptor line %u: %s appears again; "
+                 "the first one counts", ps->name, ps->line, key);
 }
 
 static int
@@ -274,10 +294,12 @@ set_sector_size (struct parser *ps, struct span value)
   if (ps->d->sector_size != 0)
     say_duplicate (ps, "ddb.logicalSectorSize");
   else if (!parse_number (value, &n) || n < SECTOR_SIZE || n > 65536 ||
-           (n & (n - 1)) != 0)
-    logger_note (ps->logger, "%s: descriptor line %u: ignored, a sector "
-                 "does not have '%.*s' bytes",
-                 ps->name, ps->line, SPAN_ARGS (value));
+           (n & (n - 1)) != 0) {
+    if (is_noted (ps))
+      logger_note (ps->logger, "%s: descriptor line %u: ignored, a sector "
+                   "does not have '%.*s' bytes",
+                   ps->name, ps->line, SPAN_ARGS (value));
+  }
   else
     ps->d->sector_size = (uint32_t) n;
 }
@@ -289,9 +311,9 @@ parse_pair (struct parser *ps, struct span key, struct span value)
   bool is_closed;
 
   value = text_cut_value (value, &is_closed);
-  if (!is_closed)
+  if (!is_closed && is_noted (ps))
     logger_note (ps->logger, "%s: descriptor line %u: "
-                "the quote is not closed", ps->name, ps->line);
+                 "the quote is not closed", ps->name, ps->line);
 
   if (!d->transformed_by && is_transforming (key, value)) {
     d->transformed_by = span_dup (ps, key);
@@ -334,9 +356,10 @@ parse_line (struct parser *ps, struct span line)
   if (is_digits (text_next_word (&rest)))
     return syntax_error (ps, "'%.*s' is not a known access word",
                          SPAN_ARGS (word));
-  logger_note (ps->logger, "%s: descriptor line %u: "
-              "ignored, it is neither a key nor an extent",
-              ps->name, ps->line);
+  if (is_noted (ps))
+    logger_note (ps->logger, "%s: descriptor line %u: "
+                 "ignored, it is neither a key nor an extent",
+                 ps->name, ps->line);
   return 0;
 }
 

@@ -323,6 +323,24 @@ test_unclosed_quote (void **state)
   descriptor_free (&p.d);
 }
 
+/* Who made the text does not choose how long the log becomes. */
+static void
+test_many_odd_lines (void **state)
+{
+  char text[2 * 200 + 100 + 1] = "";
+  struct parsed p;
+  unsigned i;
+
+  for (i = 0; i < 200; ++i)
+    strcat (text, "x\n");
+  strcat (text, "version=1\nversion=1\nddb.logicalSectorSize=\"7\n");
+  assert_parses (&p, text);
+  assert_int_equal (p.log.notes, 101);
+  assert_logged (&p.log, 0, "line 100: ignored, it is neither");
+  assert_logged (&p.log, 0, "line 101: this and more lines are odd");
+  descriptor_free (&p.d);
+}
+
 int
 main (void)
 {
@@ -340,6 +358,7 @@ main (void)
     cmocka_unit_test (test_not_transformed),
     cmocka_unit_test (test_transformed_twice),
     cmocka_unit_test (test_unclosed_quote),
+    cmocka_unit_test (test_many_odd_lines),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
