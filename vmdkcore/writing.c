@@ -295,8 +295,11 @@ vmdk_flush (struct vmdk_image *image, struct vmdk_error *error)
 {
   if (image->stream)
     return stream_writer_flush (image->stream, error);
-  return atomic_load (&image->writing.begun) ? writing_flush (image, error) :
-    check_failed (image, error);
+  /* Before the first change there is nothing to do, and it must not wait for
+   * another client's, nor hear of a sync that fails there in its place.
+   */
+  return atomic_load (&image->writing.started) ?
+    writing_flush (image, error) : check_failed (image, error);
 }
 
 int
@@ -357,7 +360,8 @@ writing_check_change (const struct vmdk_image *image, uint64_t count,
  * any more, the disk might still, and so must not be given away before.
  */
 static int
-sync_tables (struct vmdk_image *image, struct vmdk_error *error)
+sync_tables (struct vmdk_image *image, struct progress *progress,
+             struct vmdk_error *error)
 {
   const struct link *link = image_top_link (image);
   const struct io *synced = link->descriptor_room > 0 ? link->files[0] : NULL;
@@ -371,9 +375,32 @@ sync_tables (struct vmdk_image *image, struct vmdk_error *error)
     if (!e->alloc)
       continue;
     io = ((const struct grains *) e)->io;
+    if (progress_at (progress, i, error) == -1)
+      return -1;
     if (io != synced && io_sync_now (io, error) == -1)
       return fail_publishing (image, error);
   }
+  return 0;
+}
+
+/* Locked. */
+static int
+start (struct vmdk_image *image, struct progress *progress,
+       struct vmdk_error *error)
+{
+  /* Who has waited does not try again what another has not been able to do, or
+   * has been interrupted in.  After a failed sync it would even succeed.
+   */
+  if (check_failed (image, error) == -1 ||
+      progress_at (progress, 0, error) == -1 ||
+      check_tables (image, error) == -1 ||
+      begin_extents (image, progress, error) == -1 ||
+      /* This syncs the file that the descriptor is in. */
+      change_content_id (image, error) == -1 ||
+      sync_tables (image, progress, error) == -1)
+    return -1;
+  atomic_fetch_add (&image->memory->nr_changed, 1);
+  atomic_store (&image->writing.started, true);
   return 0;
 }
 
@@ -386,28 +413,11 @@ writing_start (struct vmdk_image *image, struct vmdk_error *error)
 
   if (atomic_load (&w->started))
     return 0;
-  /* Requests that wait while one looks at the tables do not all try it again
-   * when that one has been given up.
-   */
   progress_begin (&progress, &image->logger, image_top_link (image)->name,
                   "getting ready for the first change", 0);
   pthread_mutex_lock (&w->start_lock);
-  if (!atomic_load (&w->started)) {
-    r = progress_at (&progress, 0, error);
-    if (r == 0)
-      r = check_tables (image, error);
-    if (r == 0)
-      r = begin_extents (image, &progress, error);
-    /* This syncs the file that the descriptor is in. */
-    if (r == 0)
-      r = change_content_id (image, error);
-    if (r == 0)
-      r = sync_tables (image, error);
-    if (r == 0) {
-      atomic_fetch_add (&image->memory->nr_changed, 1);
-      atomic_store (&w->started, true);
-    }
-  }
+  if (!atomic_load (&w->started))
+    r = start (image, &progress, error);
   pthread_mutex_unlock (&w->start_lock);
   return r;
 }

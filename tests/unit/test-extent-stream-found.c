@@ -9,10 +9,7 @@
 
 #include <config.h>
 
-#include <stdatomic.h>
-#include <time.h>
-#include <unistd.h>
-
+#include "asleep.h"
 #include "stream-extent.h"
 
 /* The directory is not in the file, or an entry of it is damaged. */
@@ -206,26 +203,6 @@ wait_for_index (void *opaque)
   return opaque;
 }
 
-/* Has the thread been asleep all the time, for a while? */
-static bool
-is_asleep (int tid)
-{
-  const struct timespec ms = { .tv_nsec = 1000 * 1000 };
-  char path[64], state = 'S';
-  unsigned i;
-
-  snprintf (path, sizeof path, "/proc/self/task/%d/stat", tid);
-  for (i = 0; i < 20 && state == 'S'; ++i) {
-    FILE *fp = fopen (path, "r");
-
-    nanosleep (&ms, NULL);
-    assert_non_null (fp);
-    assert_int_equal (fscanf (fp, "%*d (%*[^)]) %c", &state), 1);
-    fclose (fp);
-  }
-  return state == 'S';
-}
-
 /* Who makes the index is interrupted when the other waits for it. */
 static bool
 interrupt_both (void *opaque)
@@ -234,9 +211,7 @@ interrupt_both (void *opaque)
   if (atomic_fetch_add (&waiter.asked, 1) == 0) {
     assert_int_equal (pthread_create (&waiter.thread, NULL, wait_for_index,
                                       NULL), 0);
-    while (atomic_load (&waiter.tid) == 0 ||
-           !is_asleep (atomic_load (&waiter.tid)))
-      ;
+    wait_until_asleep (&waiter.tid);
   }
   return true;
 }
