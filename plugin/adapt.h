@@ -26,7 +26,7 @@ extern void adapt_log (void *opaque, enum vmdk_log_level level,
  */
 extern bool adapt_interrupted (void *opaque);
 
-/* From now on there are clients.  Before, signals end the server at once. */
+/* From now on there can be clients.  Before, signals end the server at once. */
 extern void adapt_has_clients (void);
 
 /* What -D vmdk.X=1 asks for, as struct vmdk_options has it. */

@@ -90,13 +90,13 @@ static int
 plugin_after_fork (void)
 {
   signal (SIGXFSZ, SIG_IGN);
+  adapt_has_clients ();
   return 0;
 }
 
 static void *
 plugin_open (int readonly)
 {
-  adapt_has_clients ();
   return exports_connect (readonly);
 }
 

@@ -22,6 +22,14 @@ done
 serve_logged vmdk dir="$DIR"
 "$PYTHON" -c "from failing_disk import *
 fail(*[('pread', f'{i}.vmdk', 0, END, -1000) for i in range(40)])"
+# Also if no client has got any further.
+nbdinfo --list "nbd+unix:///?socket=$TMP/sock" &
+client=$!
+wait_for logged 1 'newstyle negotiation.*NBD_OPT_LIST'
+kill "$client"
+wait "$client" || :
+wait_for logged 1 'was interrupted'
+
 clients=()
 for i in 1 2 3; do
   nbdsh -c "h.set_export_name('$i.vmdk'); h.connect_unix('$TMP/sock')" &
@@ -30,5 +38,5 @@ done
 wait_for logged 3 'debug: vmdk: open'
 kill "${clients[@]}"
 wait "${clients[@]}" || :
-wait_for logged 3 'was interrupted'
-[ "$(grep -c 'looking for disks: was interrupted' "$TMP/log")" -eq 1 ]
+wait_for logged 4 'was interrupted'
+[ "$(grep -c 'looking for disks: was interrupted' "$TMP/log")" -eq 2 ]

@@ -91,7 +91,8 @@ read_entries (struct survey *s, DIR *dir)
       return error_set (s->error, VMDK_ERROR_UNSUPPORTED, E2BIG,
                         "%s: has more than %d files, too many to find the "
                         "disks among them", s->name, SURVEY_MAX_FILES);
-    if (add_entry (s, d->d_name) == -1)
+    if (progress_at (&s->progress, 0, s->error) == -1 ||
+        add_entry (s, d->d_name) == -1)
       return -1;
   }
   if (errno != 0)
@@ -223,8 +224,8 @@ survey_folder (int dir, const char *name,
     goto out;
   }
   s.id = (struct identity) { statbuf.st_dev, statbuf.st_ino };
-  r = read_entries (&s, stream);
   progress_begin (&s.progress, options->logger, name, "looking for disks", 0);
+  r = read_entries (&s, stream);
   for (i = 0; i < s.nr_entries && r == 0; ++i) {
     r = progress_at (&s.progress, 0, error);
     if (r == 0)
