@@ -18,6 +18,11 @@
 #include "stream-write.h"
 #include "writing.h"
 
+/* So many bytes are made zeroes at once, at most: then one looks whether
+ * somebody is still interested.
+ */
+#define MAX_ZEROES (UINT64_C (64) << 20)
+
 /* What the parents have below an extent. */
 struct parents {
   struct below below;
@@ -199,12 +204,25 @@ whole_grains (const struct extent *e, uint64_t offset, uint64_t count)
   return offset + count == e->length ? count : count - count % e->grain_size;
 }
 
+/* Of a piece, what is made zeroes at once: it does not end in a grain that
+ * could be freed.
+ */
+static void
+shorten (struct piece *p)
+{
+  const uint64_t grain_size = p->extent->grain_size;
+  const uint64_t rest =
+    grain_size > 0 ? (p->offset + MAX_ZEROES) % grain_size : 0;
+
+  p->count = min_u64 (p->count, MAX_ZEROES - rest);
+}
+
 /* Can a piece be made zeroes without writing them?  1, 0 or -1.  *punches is
  * set if a hole has to be made in the file.
  */
 static int
 piece_is_fast (const struct piece *p, bool may_trim, bool *punches,
-               struct vmdk_error *error)
+               struct progress *progress, struct vmdk_error *error)
 {
   struct extent *e = p->extent;
   const bool below = p->parents.below.exists;
@@ -214,7 +232,8 @@ piece_is_fast (const struct piece *p, bool may_trim, bool *punches,
     const uint64_t offset = p->offset + done, left = p->count - done;
     struct run run;
 
-    if (e->ops->map (e, offset, left, MAP_FOR_READING, &run, error) == -1)
+    if (progress_at (progress, 0, error) == -1 ||
+        e->ops->map (e, offset, left, MAP_FOR_READING, &run, error) == -1)
       return -1;
     n = run.length;
     if (run.kind == RUN_BAD)
@@ -242,9 +261,9 @@ piece_is_fast (const struct piece *p, bool may_trim, bool *punches,
  */
 static int
 check_fast (struct vmdk_image *image, uint64_t count, uint64_t offset,
-            bool may_trim, struct vmdk_error *error)
+            bool may_trim, struct progress *progress,
+            struct vmdk_error *error)
 {
-  unsigned epoch = epochs_enter (&image->epochs);
   bool punches = false, first = true;
   int r = 1;
 
@@ -252,14 +271,13 @@ check_fast (struct vmdk_image *image, uint64_t count, uint64_t offset,
     struct piece p;
 
     find_piece (image, offset, count, &p);
-    r = piece_is_fast (&p, may_trim, &punches, error);
+    r = piece_is_fast (&p, may_trim, &punches, progress, error);
     if (r == 1 && punches && !first)
       r = 0;
     first = false;
     offset += p.count;
     count -= p.count;
   }
-  epochs_leave (&image->epochs, epoch);
   return r != 0 ? r :
     error_set (error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
                "zeroes would have to be written");
@@ -280,16 +298,18 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
     return fast && stream_writer_check_fast_zero (image->stream, count,
                                                   offset, error) == -1 ?
       -1 : stream_writer_zero (image->stream, count, offset, error);
-  if (writing_check_change (image, count, offset, error) == -1 ||
-      (fast && check_fast (image, count, offset, may_trim, error) == -1) ||
-      writing_start (image, error) == -1)
-    return -1;
   progress_begin (&progress, &image->logger, image_top_link (image)->name,
                   "zeroing", 0);
+  if (writing_check_change (image, count, offset, error) == -1 ||
+      (fast && check_fast (image, count, offset, may_trim, &progress,
+                           error) == -1) ||
+      writing_start (image, error) == -1)
+    return -1;
   while (count > 0 && r == 0) {
     struct piece p;
 
     find_piece (image, offset, count, &p);
+    shorten (&p);
     epoch = epochs_enter (&image->epochs);
     r = p.extent->alloc ?
       alloc_zero (p.extent->alloc, &p.parents.below, may_trim, p.count,
@@ -329,12 +349,15 @@ int
 vmdk_trim (struct vmdk_image *image, uint64_t count, uint64_t offset,
            unsigned flags, struct vmdk_error *error)
 {
+  struct progress progress;
   uint64_t done;
   unsigned epoch;
   int r = 0;
 
   if (image->stream)
     return stream_writer_zero (image->stream, count, offset, error);
+  progress_begin (&progress, &image->logger, image_top_link (image)->name,
+                  "trimming", 0);
   if (writing_check_change (image, count, offset, error) == -1 ||
       writing_start (image, error) == -1)
     return -1;
@@ -354,6 +377,8 @@ vmdk_trim (struct vmdk_image *image, uint64_t count, uint64_t offset,
       count -= done;
       r = finish (image, 0, error);
     }
+    if (r == 0 && count > 0)
+      r = progress_at (&progress, 0, error);
   }
   return r == 0 ? finish (image, flags, error) : -1;
 }
