@@ -27,7 +27,8 @@ enum {
   LEVEL_BITS = 2
 };
 
-#define GTABLE_BUCKETS 1024
+/* A hostile disk can have many extents: small ones get few buckets. */
+#define GTABLE_MAX_BUCKETS 1024
 #define GTABLE_VERSIONS 64
 
 /* Pages that differ from what the file has, or did a moment ago.  A page
@@ -38,13 +39,15 @@ struct changed_pages {
   pthread_mutex_t lock;
   atomic_size_t nr;
   size_t bytes;
-  struct table_page *buckets[GTABLE_BUCKETS];
 
   /* Part of the keys of pages in the cache.  It changes when a page goes
    * from here to the cache, so that those who have read the file before
    * that put what they read where nobody looks for it.
    */
   atomic_uint versions[GTABLE_VERSIONS];
+
+  size_t nr_buckets;
+  struct table_page *buckets[];
 };
 
 struct gtable {

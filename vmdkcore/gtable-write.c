@@ -17,7 +17,7 @@ static struct table_page **
 bucket_of (struct changed_pages *c, const struct table_key *key)
 {
   return &c->buckets[(key->index * (LEVEL_TABLE + 1) + key->level) %
-                     GTABLE_BUCKETS];
+                     c->nr_buckets];
 }
 
 static atomic_uint *
@@ -67,13 +67,17 @@ gtable_find_changed (struct gtable *gt, struct table_key *key)
 int
 gtable_begin_changes (struct gtable *gt, struct vmdk_error *error)
 {
+  const size_t nr_buckets = (size_t)
+    min_u64 (div_up (gt->l.nr_grains, gt->page_entries) + 1,
+             GTABLE_MAX_BUCKETS);
   struct changed_pages *c;
 
   if (atomic_load (&gt->changes))
     return 0;
-  c = calloc (1, sizeof *c);
+  c = calloc (1, sizeof *c + nr_buckets * sizeof c->buckets[0]);
   if (!c)
     return error_nomem (error);
+  c->nr_buckets = nr_buckets;
   pthread_mutex_init (&c->lock, NULL);
   atomic_store (&gt->changes, c);
   return 0;
@@ -84,7 +88,7 @@ drop_pages (struct changed_pages *c)
 {
   size_t i;
 
-  for (i = 0; i < GTABLE_BUCKETS; ++i)
+  for (i = 0; i < c->nr_buckets; ++i)
     while (c->buckets[i]) {
       struct table_page *page = c->buckets[i];
 
@@ -429,7 +433,7 @@ gtable_collect (struct gtable *gt, struct gtable_collected *collected,
   pthread_mutex_lock (&c->lock);
   collected->pages = malloc (atomic_load (&c->nr) *
                              sizeof *collected->pages);
-  for (i = 0; collected->pages && i < GTABLE_BUCKETS; ++i) {
+  for (i = 0; collected->pages && i < c->nr_buckets; ++i) {
     struct table_page *page;
 
     for (page = c->buckets[i]; page; page = page->hash_next)

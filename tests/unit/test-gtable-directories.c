@@ -3,13 +3,17 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* Each table keeps its small directory, but only as many as there is memory
- * for: a descriptor can have thousands of lines, each of a small file.
+/* A descriptor can have thousands of lines, each of a small file.  Each table
+ * keeps its small directory, but only as many as there is memory for; and to
+ * be ready for changes takes little, too.
  */
 
 #include <config.h>
 
+#include <malloc.h>
+
 #include "gtable-pages.h"
+#include "gtable-write.h"
 #include "tables.h"
 
 #define NR 100
@@ -81,11 +85,34 @@ test_many (void **state)
   tables_free (&t);
 }
 
+static void
+test_ready (void **state)
+{
+  struct gtable *gts[NR];
+  struct vmdk_error error;
+  struct tables t;
+  size_t i, before;
+
+  (void) state;
+  tables_init (&t, 4, E, 3 * E, 16, false);
+  before = mallinfo2 ().uordblks;
+  for (i = 0; i < NR; ++i) {
+    gts[i] = gtable_new (&t.layout);
+    assert_non_null (gts[i]);
+    assert_int_equal (gtable_begin_changes (gts[i], &error), 0);
+  }
+  assert_true (mallinfo2 ().uordblks - before < NR * 1024);
+  for (i = 0; i < NR; ++i)
+    gtable_free (gts[i]);
+  tables_free (&t);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_many),
+    cmocka_unit_test (test_ready),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
