@@ -557,27 +557,37 @@ alloc_has_freed (const struct alloc *a)
 }
 
 /* The place of freed grains is free now: give its storage back, if that is
- * possible, and the place to the next who needs one.
+ * possible.  Who still reads there finds zeroes, as if the grains had been
+ * freed a moment before.
  */
 static void
-recycle (void *opaque, uint64_t place, uint64_t n)
+give_back (void *opaque, uint64_t place, uint64_t n)
 {
   struct alloc *a = opaque;
   struct vmdk_error ignored;
 
   (void) io_punch (a->g->io, place * SECTOR_SIZE,
                    n * a->g->extent.grain_size, &ignored);
+}
+
+/* And give the place to the next who needs one. */
+static void
+recycle (void *opaque, uint64_t place, uint64_t n)
+{
+  struct alloc *a = opaque;
+
+  give_back (a, place, n);
   pthread_mutex_lock (&a->lock);
   places_add (&a->places, place, n);
   pthread_mutex_unlock (&a->lock);
 }
 
 void
-alloc_done (struct alloc *a, bool durable)
+alloc_done (struct alloc *a, bool durable, bool unused)
 {
   gtable_collected_free (a->g->gt, &a->collected, durable);
   if (durable)
-    freed_walk (&a->collected_freed, recycle, a);
+    freed_walk (&a->collected_freed, unused ? recycle : give_back, a);
   freed_clear (&a->collected_freed);
 }
 

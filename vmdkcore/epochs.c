@@ -45,16 +45,41 @@ epochs_leave (struct epochs *epochs, unsigned epoch)
   atomic_fetch_sub (&epochs->count[epoch], 1);
 }
 
-void
-epochs_wait (struct epochs *epochs)
+/* Wait until nobody is in an epoch that has ended, or is to end. */
+static bool
+drain (struct epochs *epochs, unsigned epoch, const struct timespec *until)
 {
   /* Requests take as long as a read of the disk. */
   const struct timespec pause = { .tv_nsec = 50 * 1000 };
-  unsigned old;
+  struct timespec now;
 
-  pthread_mutex_lock (&epochs->lock);
-  old = atomic_fetch_add (&epochs->current, 1) % 2;
-  while (atomic_load (&epochs->count[old]) > 0)
+  while (atomic_load (&epochs->count[epoch]) > 0) {
+    clock_gettime (CLOCK_MONOTONIC, &now);
+    if (now.tv_sec > until->tv_sec ||
+        (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec))
+      return false;
     nanosleep (&pause, NULL);
+  }
+  return true;
+}
+
+bool
+epochs_wait (struct epochs *epochs, unsigned seconds)
+{
+  struct timespec until;
+  unsigned old;
+  bool r;
+
+  clock_gettime (CLOCK_MONOTONIC, &until);
+  until.tv_sec += seconds;
+  pthread_mutex_lock (&epochs->lock);
+  old = atomic_load (&epochs->current) % 2;
+  /* Those for whom one has not waited to the end before. */
+  r = drain (epochs, 1 - old, &until);
+  if (r) {
+    atomic_fetch_add (&epochs->current, 1);
+    r = drain (epochs, old, &until);
+  }
   pthread_mutex_unlock (&epochs->lock);
+  return r;
 }

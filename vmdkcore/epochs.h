@@ -17,6 +17,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 struct epochs {
   atomic_uint count[2];         /* requests in the even and odd epochs */
@@ -33,9 +34,9 @@ extern void epochs_destroy (struct epochs *epochs);
 extern unsigned epochs_enter (struct epochs *epochs);
 extern void epochs_leave (struct epochs *epochs, unsigned epoch);
 
-/* Wait until all requests that had begun before have ended.  Any thread
- * that is not inside a request.
+/* Wait until all requests that had begun before have ended, for so long at
+ * most.  Have they?  Any thread that is not inside a request.
  */
-extern void epochs_wait (struct epochs *epochs);
+extern bool epochs_wait (struct epochs *epochs, unsigned seconds);
 
 #endif /* VMDK_EPOCHS_H */

@@ -17,6 +17,11 @@
 #include "stream-image.h"
 #include "writing.h"
 
+/* So many seconds a flush waits for those who may still read what has been
+ * freed: a client that reads a slow parent must not hold up the others.
+ */
+#define PATIENCE 3
+
 void
 writing_init (struct vmdk_image *image)
 {
@@ -233,7 +238,7 @@ static int
 publish (struct vmdk_image *image, struct vmdk_error *error)
 {
   struct link *link = image_top_link (image);
-  bool wrote = false, freed = false;
+  bool wrote = false, freed = false, unused;
   size_t i;
   int r = 0;
 
@@ -250,11 +255,10 @@ publish (struct vmdk_image *image, struct vmdk_error *error)
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     freed |= link->extents[i]->alloc &&
       alloc_has_freed (link->extents[i]->alloc);
-  if (freed)
-    epochs_wait (&image->epochs);
+  unused = r == 0 && (!freed || epochs_wait (&image->epochs, PATIENCE));
   for (i = 0; i < link->nr_extents; ++i)
     if (link->extents[i]->alloc) {
-      alloc_done (link->extents[i]->alloc, r == 0);
+      alloc_done (link->extents[i]->alloc, r == 0, unused);
       alloc_note_pending (link->extents[i]->alloc, &image->writing.pending);
     }
   return r == 0 ? 0 : fail_publishing (image, error);

@@ -58,7 +58,7 @@ test_wait (void **state)
     const unsigned old = atomic_load (&place);
 
     atomic_store (&place, (old + 1) % NR_PLACES);
-    epochs_wait (&epochs);
+    assert_true (epochs_wait (&epochs, 1000));
     for (k = 0; k < 100; ++k)
       if (atomic_load (&users[old]) != 0)
         atomic_fetch_add (&late, 1);
@@ -70,11 +70,39 @@ test_wait (void **state)
   assert_int_equal (atomic_load (&late), 0);
 }
 
+/* Who does not wait to the end waits for the rest the next time. */
+static void
+test_limit (void **state)
+{
+  unsigned first, second;
+
+  (void) state;
+  epochs_init (&epochs);
+  first = epochs_enter (&epochs);
+  assert_false (epochs_wait (&epochs, 0));
+  second = epochs_enter (&epochs);
+  assert_false (epochs_wait (&epochs, 0));
+  assert_false (epochs_wait (&epochs, 0));
+  epochs_leave (&epochs, second);
+  assert_false (epochs_wait (&epochs, 0));
+  assert_false (epochs_wait (&epochs, 0));
+  second = epochs_enter (&epochs);
+  epochs_leave (&epochs, first);
+  assert_false (epochs_wait (&epochs, 0));
+  first = epochs_enter (&epochs);
+  epochs_leave (&epochs, second);
+  assert_false (epochs_wait (&epochs, 0));
+  epochs_leave (&epochs, first);
+  assert_true (epochs_wait (&epochs, 0));
+  epochs_destroy (&epochs);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_wait),
+    cmocka_unit_test (test_limit),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
