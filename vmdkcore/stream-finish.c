@@ -3,7 +3,13 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* Completing a stream. */
+/* Completing a stream.
+ *
+ * What a disk fails to write is dropped from the page cache, and then reads
+ * as whatever the disk has, without an error: only a sync tells.  So each
+ * file that is read back is synced, too, after the last read that matters and
+ * before the stream gets its name.
+ */
 
 #include <config.h>
 
@@ -169,6 +175,8 @@ copy (struct stream_writer *w, struct vmdk_error *error)
     return -1;
   r = copy_all (&c, error);
   if (r == 0)
+    r = io_sync_now (c.from->io, error);
+  if (r == 0)
     use_copy (&c);
   grain_map_destroy (&c.map);
   return r;
@@ -186,6 +194,8 @@ finish (struct stream_writer *w, struct vmdk_error *error)
   pthread_mutex_unlock (&w->lock);
   if (r == 0)
     r = w->disordered ? copy (w, error) : complete (w, error);
+  if (r == 0)
+    r = spill_check (&w->spill, error);
   if (r == -1)
     return -1;
   file = &w->files[w->current];

@@ -57,4 +57,13 @@ spill_pwrite (const struct spill *spill, uint32_t slot, const void *buf,
                     slot * SPILL_SLOT_SIZE + offset, error);
 }
 
+/* Fail if anything that was ever written may have been read as something
+ * else: see stream-finish.c.
+ */
+static inline int
+spill_check (const struct spill *spill, struct vmdk_error *error)
+{
+  return spill->file.io ? io_sync_now (spill->file.io, error) : 0;
+}
+
 #endif /* VMDK_STREAM_SPILL_H */

@@ -25,6 +25,8 @@ struct counted {
   uint64_t failing;             /* the first and, unless 'once' is set, */
   bool once;                    /* all that follow; 0: none */
   int err;
+
+  unsigned lost;                /* a bit for each file whose sync fails */
 };
 
 struct counted_io {
@@ -75,6 +77,8 @@ counted_sync (struct io *io, struct vmdk_error *error)
 {
   struct counted_io *o = (struct counted_io *) io;
 
+  if (o->c->lost & 1U << o->file)
+    return error_sys (error, EIO, "sync: file %u", o->file);
   return counted_fails (o->c, "sync", error) ? -1 :
     io_sync (o->inner, error);
 }

@@ -40,6 +40,11 @@ work (struct written *t, struct vmdk_error *error)
   if (stream_writer_pwrite (t->w, t->model + 20 * GRAIN + 100, 500,
                             20 * GRAIN + 100, error) == -1)
     return -1;
+  /* One that has its place. */
+  fill_kind (t->model + GRAIN + 200, 600, 0, &seed);
+  if (stream_writer_pwrite (t->w, t->model + GRAIN + 200, 600, GRAIN + 200,
+                            error) == -1)
+    return -1;
   memset (t->model + 30 * GRAIN, 0, GRAIN);
   if (stream_writer_zero (t->w, GRAIN, 30 * GRAIN, error) == -1)
     return -1;
@@ -213,6 +218,49 @@ test_owed (void **state)
   }
 }
 
+/* In such an order that grains wait, but none is written twice. */
+static int
+work_backwards (struct written *t, struct vmdk_error *error)
+{
+  uint64_t i;
+
+  for (i = NR_GRAINS; i-- > 0;)
+    written_put (t, i * GRAIN, GRAIN, 0);
+  return stream_writer_finish (t->w, error);
+}
+
+/* A disk that has lost what was written says so only when a file is synced,
+ * and lets it be read as something else.  So that must be asked of each file
+ * that is read back: the first one, if it is put together anew, and the
+ * temporary file.
+ */
+static void
+test_lost (void **state)
+{
+  static struct counted c;
+  struct vmdk_error error;
+  struct written t;
+  unsigned anew, lost;
+  char name[16];
+
+  for (anew = 0; anew < 2; ++anew)
+    for (lost = 0; lost < 2 + anew; ++lost) {
+      counted_init (&c);
+      c.lost = 1U << lost;
+      written_try (&t, NR_GRAINS * GRAIN, 1, &c.hook, &error);
+      assert_non_null (t.w);
+      assert_int_equal (anew ? work (&t, &error) :
+                        work_backwards (&t, &error), -1);
+      assert_int_equal (c.nr_files, 2 + anew);
+      snprintf (name, sizeof name, "file %u", lost);
+      assert_error (&error, VMDK_ERROR_IO, EIO, name);
+      assert_int_equal (stream_writer_finish (t.w, &error), -1);
+      assert_error (&error, VMDK_ERROR_IO, EIO, name);
+      assert_int_equal (count_names (&t), 0);
+      written_free (&t);
+    }
+}
+
 /* Something else has got the name. */
 static void
 test_name_taken (void **state)
@@ -267,6 +315,7 @@ main (void)
     cmocka_unit_test (test_each_call),
     cmocka_unit_test (test_tried_again),
     cmocka_unit_test (test_owed),
+    cmocka_unit_test (test_lost),
     cmocka_unit_test (test_name_taken),
     cmocka_unit_test (test_refused),
   };
