@@ -332,7 +332,7 @@ make_files (struct creation *c)
       return -1;
   if (make_file (c) == -1)
     return -1;
-  return io_fsync (c->dir) == -1 ?
+  return io_fsync_folder (c->dir) == -1 ?
     error_sys (c->error, errno, "fsync: the folder of %s", c->text.file) : 0;
 }
 

@@ -149,6 +149,15 @@ io_fsync (int fd)
   return r;
 }
 
+int
+io_fsync_folder (int fd)
+{
+  const int r = io_fsync (fd);
+
+  return r == -1 &&
+    (errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS) ? 0 : r;
+}
+
 static int
 file_sync (struct io *io, struct vmdk_error *error)
 {

@@ -146,10 +146,16 @@ extern struct io *io_file_new (int fd, bool writable, const char *name,
 extern struct io *io_direct_new (int fd, bool writable, const char *name,
                                  struct vmdk_error *error);
 
-/* fsync for the file or folder 'fd', repeated if it was interrupted.  Returns
- * 0, or -1 with errno.
+/* fsync for the file 'fd', repeated if it was interrupted.  Returns 0, or -1
+ * with errno.
  */
 extern int io_fsync (int fd);
+
+/* The same for a folder, so that the names in it are durable.  Some file
+ * systems have no such call, and keep names in their own way: there that is
+ * no failure.
+ */
+extern int io_fsync_folder (int fd);
 
 /* A backend over 'size' bytes at 'data', which are borrowed until it
  * is closed.

@@ -215,7 +215,7 @@ new_file_publish (struct new_file *file, const struct new_name *name,
   if (file->temporary[0])
     (void) unlinkat (name->folder, file->temporary, 0);
   file->temporary[0] = '\0';
-  if (io_fsync (name->folder) == -1) {
+  if (io_fsync_folder (name->folder) == -1) {
     error_sys (error, errno, "fsync: folder of %s", name->base);
     (void) unlinkat (name->folder, name->base, 0);
     return -1;

@@ -238,7 +238,7 @@ replace_file (int fd, const char *name, const void *data, size_t count,
     close (*new_fd);
     *new_fd = -1;
   }
-  else if (io_fsync (place.folder) == -1)
+  else if (io_fsync_folder (place.folder) == -1)
     r = error_sys (error, errno, "fsync: folder of %s", name);
 
  out:

@@ -22,6 +22,7 @@ static const char old_text[] = "the old one", new_text[] = "what is new";
 /* The calls are logged, and the one of number 'failing' fails. */
 static char calls[512];
 static unsigned nr_calls, failing;
+static int failing_errno = EIO;
 
 static bool
 call_fails (const char *call)
@@ -30,7 +31,7 @@ call_fails (const char *call)
   strcat (calls, call);
   if (++nr_calls != failing)
     return false;
-  errno = EIO;
+  errno = failing_errno;
   return true;
 }
 
@@ -248,6 +249,33 @@ test_failures (void **state)
     }
     io_unref (io);
   }
+}
+
+/* A file system may have no way to sync a folder; a file it can. */
+static void
+test_no_sync_of_folders (void **state)
+{
+  static const int errors[] = { EINVAL, EOPNOTSUPP, ENOSYS };
+  struct vmdk_error error;
+  unsigned i, call;
+
+  for (i = 0; i < ARRAY_LENGTH (errors); ++i)
+    for (call = 5; call <= 7; call += 2) {
+      struct io *io;
+      bool unsure = true;
+      int r;
+
+      folder_write_text (&folder, "file", old_text);
+      io = open_file ("file");
+      failing_errno = errors[i];
+      begin_calls (call);
+      r = replace (io, &unsure, &error);
+      failing_errno = EIO;
+      assert_int_equal (r, call == 7 ? 0 : -1);
+      assert_false (unsure);
+      assert_holds ("file", call == 7 ? new_text : old_text);
+      io_unref (io);
+    }
 }
 
 static void
@@ -506,6 +534,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     each (test_replaced),
     each (test_failures),
+    each (test_no_sync_of_folders),
     each (test_symbolic_link),
     each (test_hard_link),
     each (test_moved),
