@@ -197,25 +197,26 @@ append_held (struct stream_writer *w, struct held *h,
 }
 
 /* Move the frontier over grains that are known, or given up, and not held.
- * False if there is no such one.
+ * False if there is no such one.  Grains that are waited for are not counted,
+ * since this is called for each write and they may be all of a large disk.
  */
 static bool
 pass_known (struct stream_writer *w)
 {
-  uint32_t place;
-  uint64_t n = grain_map_uniform (&w->map, w->frontier,
-                                  w->nr_grains - w->frontier, &place);
+  uint32_t place = grain_map_place (&w->map, w->frontier);
+  const uint64_t end = place == PLACE_NONE ? w->give_up : w->nr_grains;
+  uint64_t n;
 
+  if (w->frontier >= end)
+    return false;
+  n = grain_map_uniform (&w->map, w->frontier, end - w->frontier, &place);
   if (n == 0) {
     if (grain_map_held (&w->map, w->frontier))
       return false;
-    place = grain_map_place (&w->map, w->frontier);
     n = 1;
   }
-  if (place == PLACE_NONE)
-    n = w->frontier < w->give_up ? min_u64 (n, w->give_up - w->frontier) : 0;
   w->frontier += n;
-  return n > 0;
+  return true;
 }
 
 static bool

@@ -10,6 +10,7 @@
 #include <config.h>
 
 #include "counted.h"
+#include "stream-grains.h"
 #include "written.h"
 
 /* With this memory hardly anything can wait in it. */
@@ -154,6 +155,65 @@ test_late (void **state)
   written_free (&t);
 }
 
+/* How many grains were counted as alike in all. */
+static uint64_t counted_alike;
+
+extern uint64_t __real_grain_map_uniform (const struct grain_map *map,
+                                          uint64_t grain, uint64_t max,
+                                          uint32_t *place);
+extern uint64_t __wrap_grain_map_uniform (const struct grain_map *map,
+                                          uint64_t grain, uint64_t max,
+                                          uint32_t *place);
+
+uint64_t
+__wrap_grain_map_uniform (const struct grain_map *map, uint64_t grain,
+                          uint64_t max, uint32_t *place)
+{
+  const uint64_t n = __real_grain_map_uniform (map, grain, max, place);
+
+  counted_alike += n;
+  return n;
+}
+
+/* Behind a large area that nothing was written to, writes are no slower: it
+ * is not looked through for each.
+ */
+static void
+test_far (void **state)
+{
+  const uint64_t nr_grains = UINT64_C (1) << 24, first = nr_grains / 2;
+  static uint8_t data[GRAIN];
+  char descriptor[1024];
+  struct stream_create_options options = {
+    .size = nr_grains * GRAIN, .compress_level = 1, .descriptor = descriptor,
+  };
+  struct stream_writer *w;
+  struct vmdk_error error;
+  struct folder folder;
+  uint64_t i;
+
+  folder_new (&folder);
+  options.path = folder_path (&folder, "new.vmdk");
+  written_descriptor (descriptor, sizeof descriptor, options.size);
+  w = stream_writer_create (&options, &error);
+  assert_non_null (w);
+  counted_alike = 0;
+  for (i = 0; i < 100; ++i) {
+    memset (data, 1 + (int) i, sizeof data);
+    assert_int_equal (stream_writer_pwrite (w, data, GRAIN,
+                                            (first + i) * GRAIN, &error), 0);
+  }
+  assert_true (counted_alike < nr_grains);
+  assert_int_equal (stream_writer_finish (w, &error), 0);
+  /* Each table once, in the end. */
+  assert_true (counted_alike <= nr_grains);
+  assert_int_equal (stream_writer_pread (w, data, GRAIN, (first + 7) * GRAIN,
+                                         &error), 0);
+  assert_int_equal (data[GRAIN - 1], 8);
+  stream_writer_free (w);
+  folder_remove (&folder);
+}
+
 /* Zeroes in all of the disk, as a preparation, do not make all that comes
  * then late.
  */
@@ -186,6 +246,7 @@ main (void)
     cmocka_unit_test (test_gap),
     cmocka_unit_test (test_slow),
     cmocka_unit_test (test_late),
+    cmocka_unit_test (test_far),
     cmocka_unit_test (test_prepared),
   };
 
