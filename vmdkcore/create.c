@@ -39,7 +39,8 @@ struct creation {
   struct create_text text;
   char *descriptor;
   int dir;                      /* the folder */
-  char *hint;                   /* of the parent */
+  char *parent;                 /* its path, free of links */
+  char *hint;                   /* of the parent, if it is not that path */
   const struct io_hook *hook;
   struct vmdk_error *error;
 
@@ -80,7 +81,6 @@ make_hint_relative (struct creation *c, const char *name)
 
   if (asprintf (&hint, "%s%s", like_protocol ? "./" : "", name) == -1)
     return error_nomem (c->error);
-  free (c->hint);
   c->hint = hint;
   return 0;
 }
@@ -89,28 +89,27 @@ make_hint_relative (struct creation *c, const char *name)
  * it is in there, else all of the path.
  */
 static int
-find_hint (struct creation *c, const char *parent)
+find_hint (struct creation *c)
 {
   char folder[PATH_MAX];
   size_t len;
 
-  c->hint = realpath (parent, NULL);
-  if (!c->hint)
-    return error_sys (c->error, errno, "realpath: %s", parent);
   if (path_of_fd (c->dir, folder) == -1)
     return error_sys (c->error, errno, "the folder of %s", c->text.file);
   len = strlen (folder);
   if (len > 0 && folder[len - 1] == '/')
     len--;
-  if (strncmp (c->hint, folder, len) == 0 && c->hint[len] == '/' &&
-      make_hint_relative (c, c->hint + len + 1) == -1)
+  if (strncmp (c->parent, folder, len) == 0 && c->parent[len] == '/' &&
+      make_hint_relative (c, c->parent + len + 1) == -1)
     return -1;
-  c->text.parent_hint = c->hint;
-  return create_check_name (c->hint, "the parent", c->error);
+  c->text.parent_hint = c->hint ? c->hint : c->parent;
+  return create_check_name (c->text.parent_hint, "the parent", c->error);
 }
 
 /* See that the parent can be read, and take over what a child must say of
- * it.
+ * it.  It is opened by the path that the child will find it by: what a
+ * descriptor names is looked for beside a symbolic link that a user gives, and
+ * might be something else there.
  */
 static int
 look_at_parent (struct creation *c, const char *parent,
@@ -127,7 +126,10 @@ look_at_parent (struct creation *c, const char *parent,
     return error_set (c->error, VMDK_ERROR_INVALID, EINVAL,
                       "a disk of the type %s cannot have a parent",
                       c->text.kind->name);
-  image = image_open (parent, &read_only, NULL, c->error);
+  c->parent = realpath (parent, NULL);
+  if (!c->parent)
+    return error_sys (c->error, errno, "realpath: %s", parent);
+  image = image_open (c->parent, &read_only, NULL, c->error);
   if (!image)
     return -1;
   link = image_top_link (image);
@@ -146,7 +148,7 @@ look_at_parent (struct creation *c, const char *parent,
     c->text.size = link->size;
     c->text.has_parent = true;
     c->text.parent_cid = link->cid;
-    r = find_hint (c, parent);
+    r = find_hint (c);
   }
   vmdk_close (image);
   return r;
@@ -399,6 +401,7 @@ finish (struct creation *c, bool failed)
   }
   free (c->names);
   free (c->descriptor);
+  free (c->parent);
   free (c->hint);
   if (c->dir != -1)
     close (c->dir);
@@ -430,9 +433,9 @@ image_create (const char *path, const struct vmdk_create_options *create,
   struct vmdk_options with_parent = *options;
   struct vmdk_image *image = NULL;
 
-  /* The user named the parent, so it may lie anywhere this time. */
-  with_parent.parent = create->parent;
   if (prepare (&c, path, create, options) == 0) {
+    /* The user named the parent, so it may lie anywhere this time. */
+    with_parent.parent = c.parent;
     if (c.text.kind->layout == CREATE_STREAM)
       image = make_stream (&c, path, create, options);
     else if (make_files (&c) == 0)
