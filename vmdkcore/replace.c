@@ -139,6 +139,20 @@ write_all (int fd, const char *name, const char *data, size_t count,
   return 0;
 }
 
+/* Take away the access control list that a folder may give its new files: it
+ * could let others in.  If the old file has one it comes with the attributes.
+ */
+static int
+drop_acl (int fd, const char *name, struct vmdk_error *error)
+{
+  static const char attribute[] = "system.posix_acl_access";
+
+  if (fgetxattr (fd, attribute, NULL, 0) > 0 &&
+      fremovexattr (fd, attribute) == -1)
+    return error_sys (error, errno, "fremovexattr: new %s", name);
+  return 0;
+}
+
 /* Copy an extended attribute that the new file does not have yet. */
 static int
 copy_attribute (int from, int to, const char *name, const char *attribute,
@@ -198,6 +212,9 @@ fill (int fd, const char *name, int new_fd, const struct stat *statbuf,
   if ((now.st_uid != statbuf->st_uid || now.st_gid != statbuf->st_gid) &&
       fchown (new_fd, statbuf->st_uid, statbuf->st_gid) == -1)
     return error_sys (error, errno, "fchown: new %s", name);
+  /* First: the bits of the group in a mode mean another thing with a list. */
+  if (drop_acl (new_fd, name, error) == -1)
+    return -1;
   if (fchmod (new_fd, statbuf->st_mode & 07777) == -1)
     return error_sys (error, errno, "fchmod: new %s", name);
   if (copy_attributes (fd, new_fd, name, error) == -1)

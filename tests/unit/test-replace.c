@@ -443,6 +443,56 @@ test_attributes (void **state)
   io_unref (io);
 }
 
+/* The folder gives its new files an access control list, which lets others in:
+ * that in the place of a file without one has none either.
+ */
+static void
+test_default_acl (void **state)
+{
+  static const struct __attribute__ ((packed)) {
+    uint32_t version;
+    struct __attribute__ ((packed)) { uint16_t tag, perm; uint32_t id; } e[5];
+  } acl = {
+    2, {
+      { 0x01, 6, UINT32_MAX },  /* the owner */
+      { 0x02, 6, 34567 },       /* another user */
+      { 0x04, 4, UINT32_MAX },  /* the group */
+      { 0x10, 6, UINT32_MAX },  /* what it and other users get at most */
+      { 0x20, 0, UINT32_MAX },  /* all others */
+    }
+  };
+  struct vmdk_error error;
+  struct stat statbuf;
+  struct io *io;
+  char value[sizeof acl];
+  bool unsure;
+  unsigned i;
+
+  if (setxattr (folder.path, "system.posix_acl_default", &acl, sizeof acl,
+                0) == -1)
+    skip ();
+  /* The second time with a list of its own. */
+  for (i = 0; i < 2; ++i) {
+    assert_int_equal (chmod (folder_path (&folder, "file"), 0640), 0);
+    if (i == 1)
+      assert_int_equal (setxattr (folder_path (&folder, "file"),
+                                  "system.posix_acl_access", &acl,
+                                  sizeof acl, 0), 0);
+    io = open_file ("file");
+    begin_calls (0);
+    assert_int_equal (replace (io, &unsure, &error), 0);
+    assert_int_equal (stat (folder_path (&folder, "file"), &statbuf), 0);
+    assert_int_equal (statbuf.st_mode & 07777, i == 0 ? 0640 : 0660);
+    assert_int_equal (getxattr (folder_path (&folder, "file"),
+                                "system.posix_acl_access", value,
+                                sizeof value),
+                      i == 0 ? -1 : (ssize_t) sizeof acl);
+    if (i == 1)
+      assert_memory_equal (value, &acl, sizeof acl);
+    io_unref (io);
+  }
+}
+
 /* Another open file is another program. */
 static int
 lock_by_another (enum io_lock lock)
@@ -541,6 +591,7 @@ main (void)
     each (test_folder_not_writable),
     each (test_other_owner),
     each (test_attributes),
+    each (test_default_acl),
     each (test_lock),
     each (test_disk),
   };
