@@ -181,6 +181,28 @@ new_file_check (const struct new_file *file, const struct new_name *name,
                     "as may not give the new file its name", name->base);
 }
 
+/* Have the name by an empty file, which is made only if the name is free, and
+ * put the file in the place of that.
+ */
+static int
+rename_over_empty (const struct new_file *file, const struct new_name *name)
+{
+  const int fd = openat (name->folder, name->base, O_WRONLY | O_CREAT |
+                         O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  int err;
+
+  if (fd == -1)
+    return -1;
+  close (fd);
+  if (renameat (name->folder, file->temporary, name->folder,
+                name->base) == 0)
+    return 0;
+  err = errno;
+  (void) unlinkat (name->folder, name->base, 0);
+  errno = err;
+  return -1;
+}
+
 /* Give the file its name, if that is free. */
 static int
 give_name (const struct new_file *file, const struct new_name *name)
@@ -193,9 +215,13 @@ give_name (const struct new_file *file, const struct new_name *name)
       return 0;
     if (errno != EINVAL && errno != ENOSYS)
       return -1;
-    /* A file system that cannot do that: with hard links at least. */
-    return linkat (name->folder, file->temporary, name->folder, name->base,
-                   0);
+    /* A file system that cannot do that: with hard links at least? */
+    if (linkat (name->folder, file->temporary, name->folder, name->base,
+                0) == 0)
+      return 0;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+      return -1;
+    return rename_over_empty (file, name);
   }
   make_fd_path (file->fd, path);
   return linkat (AT_FDCWD, path, name->folder, name->base,

@@ -57,7 +57,9 @@ extern int new_file_check (const struct new_file *file,
 
 /* Make the file and what is in it durable under its name.  Never replaces
  * anything: fails with EEXIST if something has got the name meanwhile.
- * On failure nothing has the name.
+ * On failure nothing has the name.  On file systems that can neither rename
+ * so nor link, an empty file has the name for a moment, and is left if the
+ * process is killed then.
  */
 extern int new_file_publish (struct new_file *file,
                              const struct new_name *name,

@@ -12,6 +12,50 @@
 #include "folder.h"
 #include "new-file.h"
 
+/* What the file system lacks, and a rename that fails. */
+static bool no_replace_missing, links_missing, rename_fails;
+
+extern int __real_renameat2 (int from, const char *old, int to,
+                             const char *new, unsigned flags);
+extern int __wrap_renameat2 (int from, const char *old, int to,
+                             const char *new, unsigned flags);
+extern int __real_linkat (int from, const char *old, int to,
+                          const char *new, int flags);
+extern int __wrap_linkat (int from, const char *old, int to,
+                          const char *new, int flags);
+extern int __real_renameat (int from, const char *old, int to,
+                            const char *new);
+extern int __wrap_renameat (int from, const char *old, int to,
+                            const char *new);
+
+int
+__wrap_renameat2 (int from, const char *old, int to, const char *new,
+                  unsigned flags)
+{
+  if (!no_replace_missing)
+    return __real_renameat2 (from, old, to, new, flags);
+  errno = EINVAL;
+  return -1;
+}
+
+int
+__wrap_linkat (int from, const char *old, int to, const char *new, int flags)
+{
+  if (!links_missing)
+    return __real_linkat (from, old, to, new, flags);
+  errno = EPERM;
+  return -1;
+}
+
+int
+__wrap_renameat (int from, const char *old, int to, const char *new)
+{
+  if (!rename_fails)
+    return __real_renameat (from, old, to, new);
+  errno = EIO;
+  return -1;
+}
+
 static struct folder folder;
 
 static int
@@ -148,6 +192,48 @@ test_taken (void **state)
   }
 }
 
+/* A file system that knows fewer ways to give a name that must be free. */
+static void
+test_few_calls (void **state)
+{
+  struct vmdk_error error;
+  struct new_name name;
+  struct new_file file;
+  unsigned i;
+
+  no_replace_missing = true;
+  for (i = 0; i < 2; ++i) {
+    links_missing = i == 1;
+    make (&name, &file, true);
+    assert_int_equal (new_file_publish (&file, &name, &error), 0);
+    new_file_destroy (&file, &name);
+    new_name_destroy (&name);
+    check_content ();
+    assert_int_equal (count_names (), 1);
+    assert_int_equal (unlink (folder_path (&folder, "new")), 0);
+
+    make (&name, &file, true);
+    folder_write_text (&folder, "new", "abc");
+    assert_int_equal (new_file_publish (&file, &name, &error), -1);
+    assert_error (&error, VMDK_ERROR_IO, EEXIST, "new");
+    new_file_destroy (&file, &name);
+    new_name_destroy (&name);
+    check_content ();
+    assert_int_equal (count_names (), 1);
+    assert_int_equal (unlink (folder_path (&folder, "new")), 0);
+  }
+
+  rename_fails = true;
+  make (&name, &file, true);
+  assert_int_equal (new_file_publish (&file, &name, &error), -1);
+  assert_error (&error, VMDK_ERROR_IO, EIO, "new");
+  assert_int_equal (access (folder_path (&folder, "new"), F_OK), -1);
+  new_file_destroy (&file, &name);
+  new_name_destroy (&name);
+  assert_int_equal (count_names (), 0);
+  no_replace_missing = links_missing = rename_fails = false;
+}
+
 static void
 check_refused (const char *path, int err)
 {
@@ -211,6 +297,7 @@ main (void)
     cmocka_unit_test_setup_teardown (test_not_published, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_hidden, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_taken, set_up, tear_down),
+    cmocka_unit_test_setup_teardown (test_few_calls, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_refused, set_up, tear_down),
     cmocka_unit_test_setup_teardown (test_other_user, set_up, tear_down),
   };
