@@ -127,7 +127,8 @@ open_temporary (struct new_file *file, const struct new_name *name)
 
 int
 new_file_create (struct new_file *file, const struct new_name *name,
-                 const struct io_hook *hook, struct vmdk_error *error)
+                 const char *called, const struct io_hook *hook,
+                 struct vmdk_error *error)
 {
   int fd;
 
@@ -138,13 +139,13 @@ new_file_create (struct new_file *file, const struct new_name *name,
     file->fd = open_temporary (file, name);
   if (file->fd == -1) {
     file->temporary[0] = '\0';
-    return error_sys (error, errno, "open: new %s", name->base);
+    return error_sys (error, errno, "open: new %s", called);
   }
   fd = fcntl (file->fd, F_DUPFD_CLOEXEC, 0);
   if (fd == -1)
-    error_sys (error, errno, "dup: new %s", name->base);
+    error_sys (error, errno, "dup: new %s", called);
   else
-    file->io = io_file_new (fd, true, name->base, error);
+    file->io = io_file_new (fd, true, called, error);
   if (file->io && hook)
     file->io = hook->wrap (hook->opaque, file->io, error);
   if (file->io)

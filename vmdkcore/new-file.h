@@ -34,11 +34,12 @@ extern int new_name_init (struct new_name *name, const char *path,
 extern void new_name_destroy (struct new_name *name);
 
 /* Make an empty file, with the mode that any new file gets.  It has no name
- * where the file system can do that.  Its backend is called like the name
- * that it is to have, and was given to 'hook' unless that is NULL.
+ * where the file system can do that.  Its backend is called 'called', and was
+ * given to 'hook' unless that is NULL.
  */
 extern int new_file_create (struct new_file *file,
                             const struct new_name *name,
+                            const char *called,
                             const struct io_hook *hook,
                             struct vmdk_error *error);
 

@@ -168,7 +168,8 @@ copy (struct stream_writer *w, struct vmdk_error *error)
   };
   int r;
 
-  if (new_file_create (&w->files[1], &w->name, w->hook, error) == -1 ||
+  if (new_file_create (&w->files[1], &w->name, w->name.base, w->hook,
+                       error) == -1 ||
       stream_output_init (c.to, w->files[1].io, w->size / SECTOR_SIZE,
                           w->descriptor, error) == -1 ||
       grain_map_init (&c.map, w->nr_grains, error) == -1)
@@ -211,7 +212,8 @@ stream_writer_finish (struct stream_writer *w, struct vmdk_error *error)
 
   pthread_mutex_lock (&w->lock);
   if (w->nr_owed > 0 && !w->failed) {
-    error_prefix (&w->failure, "%s: a write has failed", w->name.base);
+    error_prefix (&w->failure, "%s: was not made: a write has failed",
+                  w->name.base);
     w->failed = true;
   }
   is_over = w->finished || w->failed;
@@ -224,6 +226,8 @@ stream_writer_finish (struct stream_writer *w, struct vmdk_error *error)
     return r;
 
   r = finish (w, error);
+  if (r == -1)
+    error_prefix (error, "%s: was not made", w->name.base);
   pthread_mutex_lock (&w->lock);
   if (r == -1)
     (void) stream_writer_fail (w, error);

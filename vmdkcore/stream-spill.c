@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "stream-spill.h"
@@ -30,7 +31,14 @@ spill_destroy (struct spill *spill)
 static int
 make_file (struct spill *spill, struct vmdk_error *error)
 {
-  if (new_file_create (&spill->file, spill->name, spill->hook, error) == -1)
+  char *called;
+  int r;
+
+  if (asprintf (&called, "temporary file of %s", spill->name->base) == -1)
+    return error_nomem (error);
+  r = new_file_create (&spill->file, spill->name, called, spill->hook, error);
+  free (called);
+  if (r == -1)
     return -1;
   if (new_file_hide (&spill->file, spill->name, error) == 0)
     return 0;
@@ -61,7 +69,7 @@ spill_take (struct spill *spill, struct vmdk_error *error)
   if (spill->nr_idle > 0)
     return spill->idle[--spill->nr_idle];
   if (spill->nr >= UINT32_MAX / 4) {
-    error_set (error, VMDK_ERROR_UNSUPPORTED, EFBIG,
+    error_set (error, VMDK_ERROR_UNSUPPORTED, ENOSPC,
                "%s: too many grains are waiting for others",
                spill->name->base);
     return SPILL_NO_SLOT;
@@ -70,6 +78,19 @@ spill_take (struct spill *spill, struct vmdk_error *error)
       make_room (spill, error) == -1)
     return SPILL_NO_SLOT;
   return spill->nr++;
+}
+
+int
+spill_pwrite (const struct spill *spill, uint32_t slot, const void *buf,
+              size_t count, uint64_t offset, struct vmdk_error *error)
+{
+  const int r = io_pwrite (spill->file.io, buf, count,
+                           slot * SPILL_SLOT_SIZE + offset, error);
+
+  /* There may be room again, while a stream that is too large stays so. */
+  if (r == -1 && error->err == EFBIG)
+    error->err = ENOSPC;
+  return r;
 }
 
 void

@@ -40,7 +40,9 @@ extern void spill_destroy (struct spill *spill);
 extern uint32_t spill_take (struct spill *spill, struct vmdk_error *error);
 extern void spill_give (struct spill *spill, uint32_t slot);
 
-/* Read and write inside a slot. */
+/* Read and write inside a slot.  Where the file would become too large the
+ * error is ENOSPC, never EFBIG.
+ */
 static inline int
 spill_pread (const struct spill *spill, uint32_t slot, void *buf,
              size_t count, uint64_t offset, struct vmdk_error *error)
@@ -49,13 +51,9 @@ spill_pread (const struct spill *spill, uint32_t slot, void *buf,
                    slot * SPILL_SLOT_SIZE + offset, error);
 }
 
-static inline int
-spill_pwrite (const struct spill *spill, uint32_t slot, const void *buf,
-              size_t count, uint64_t offset, struct vmdk_error *error)
-{
-  return io_pwrite (spill->file.io, buf, count,
-                    slot * SPILL_SLOT_SIZE + offset, error);
-}
+extern int spill_pwrite (const struct spill *spill, uint32_t slot,
+                         const void *buf, size_t count, uint64_t offset,
+                         struct vmdk_error *error);
 
 /* Fail if anything that was ever written may have been read as something
  * else: see stream-finish.c.

@@ -96,7 +96,8 @@ stream_writer_create (const struct stream_create_options *options,
   if (init_memory (w, options, error) == -1 ||
       grain_map_init (&w->map, w->nr_grains, error) == -1 ||
       new_name_init (&w->name, options->path, error) == -1 ||
-      new_file_create (&w->files[0], &w->name, w->hook, error) == -1 ||
+      new_file_create (&w->files[0], &w->name, w->name.base, w->hook,
+                       error) == -1 ||
       stream_output_init (&w->outputs[0], w->files[0].io,
                           w->size / SECTOR_SIZE, w->descriptor, error) == -1)
     goto err;

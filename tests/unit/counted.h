@@ -26,7 +26,8 @@ struct counted {
   bool once;                    /* all that follow; 0: none */
   int err;
 
-  unsigned lost;                /* a bit for each file whose sync fails */
+  unsigned lost;                /* a bit for each file whose sync fails, */
+  unsigned too_large;           /* and whose writes fail with EFBIG */
 };
 
 struct counted_io {
@@ -65,6 +66,8 @@ counted_pwrite (struct io *io, const void *buf, size_t count,
 {
   struct counted_io *o = (struct counted_io *) io;
 
+  if (o->c->too_large & 1U << o->file)
+    return error_sys (error, EFBIG, "pwrite: %s", io->name);
   if (counted_fails (o->c, "pwrite", error))
     return -1;
   o->c->bytes_written += count;

@@ -94,7 +94,7 @@ make (struct new_name *name, struct new_file *file, bool avoid_nameless)
   assert_int_equal (new_name_init (name, folder_path (&folder, "new"),
                                    &error), 0);
   name->avoid_nameless = avoid_nameless;
-  assert_int_equal (new_file_create (file, name, NULL, &error), 0);
+  assert_int_equal (new_file_create (file, name, "new", NULL, &error), 0);
   assert_int_equal (io_pwrite (file->io, "abc", 3, 0, &error), 0);
 }
 

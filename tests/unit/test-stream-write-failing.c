@@ -207,7 +207,8 @@ test_owed (void **state)
                                               2 * GRAIN, 2 - i, &error), 0);
     if (i < 2) {
       assert_int_equal (stream_writer_finish (t.w, &error), -1);
-      assert_error (&error, VMDK_ERROR_IO, EIO, "a write has failed: ");
+      assert_error (&error, VMDK_ERROR_IO, EIO,
+                    "new.vmdk: was not made: a write has failed: ");
       assert_int_equal (count_names (&t), 0);
     }
     else {
@@ -216,6 +217,55 @@ test_owed (void **state)
     }
     written_free (&t);
   }
+}
+
+/* The temporary file can be too large for its file system and the stream not:
+ * then a write is tried again when less waits.
+ */
+static void
+test_too_large (void **state)
+{
+  static struct counted c;
+  struct vmdk_error error;
+  struct written t;
+  uint64_t i;
+  int r = 0;
+
+  counted_init (&c);
+  written_try (&t, NR_GRAINS * GRAIN, 1, &c.hook, &error);
+  assert_non_null (t.w);
+  c.too_large = 1U << 1;
+  for (i = NR_GRAINS; i-- > 0 && r == 0;) {
+    fill_kind (t.model + i * GRAIN, GRAIN, 0, &t.seed);
+    r = stream_writer_pwrite (t.w, t.model + i * GRAIN, GRAIN, i * GRAIN,
+                              &error);
+  }
+  assert_int_equal (r, -1);
+  assert_error (&error, VMDK_ERROR_IO, ENOSPC,
+                "pwrite: temporary file of new.vmdk: File too large");
+  assert_int_equal (stream_writer_flush (t.w, &error), -1);
+  for (i = 0; i < NR_GRAINS; ++i)
+    written_put (&t, i * GRAIN, GRAIN, 0);
+  assert_int_equal (stream_writer_flush (t.w, &error), 0);
+  written_finish (&t);
+  written_check (&t);
+  written_free (&t);
+
+  /* One that is itself too large will not become smaller. */
+  counted_init (&c);
+  written_try (&t, NR_GRAINS * GRAIN, 1, &c.hook, &error);
+  assert_non_null (t.w);
+  c.too_large = 1U << 0;
+  assert_int_equal (stream_writer_pwrite (t.w, "x", 1, 0, &error), 0);
+  memset (t.model, 1, GRAIN);
+  assert_int_equal (stream_writer_pwrite (t.w, t.model, GRAIN, 0, &error),
+                    -1);
+  assert_error (&error, VMDK_ERROR_IO, EFBIG, "pwrite: new.vmdk: ");
+  c.too_large = 0;
+  assert_int_equal (stream_writer_pwrite (t.w, t.model, GRAIN, 0, &error),
+                    -1);
+  assert_error (&error, VMDK_ERROR_IO, EFBIG, "pwrite: new.vmdk: ");
+  written_free (&t);
 }
 
 /* In such an order that grains wait, but none is written twice. */
@@ -254,6 +304,7 @@ test_lost (void **state)
       assert_int_equal (c.nr_files, 2 + anew);
       snprintf (name, sizeof name, "file %u", lost);
       assert_error (&error, VMDK_ERROR_IO, EIO, name);
+      assert_error (&error, VMDK_ERROR_IO, EIO, "new.vmdk: was not made: ");
       assert_int_equal (stream_writer_finish (t.w, &error), -1);
       assert_error (&error, VMDK_ERROR_IO, EIO, name);
       assert_int_equal (count_names (&t), 0);
@@ -315,6 +366,7 @@ main (void)
     cmocka_unit_test (test_each_call),
     cmocka_unit_test (test_tried_again),
     cmocka_unit_test (test_owed),
+    cmocka_unit_test (test_too_large),
     cmocka_unit_test (test_lost),
     cmocka_unit_test (test_name_taken),
     cmocka_unit_test (test_refused),
