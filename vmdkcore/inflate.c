@@ -11,13 +11,18 @@
 
 #include "inflate.h"
 
-/* A buffer larger than the limit divided by this is not kept. */
+/* A buffer larger than the limit divided by this is not kept, nor more of them
+ * than the other part of the limit.
+ */
 #define KEPT_BUFFERS 16
+#define KEPT_PART 2
 
 struct inflaters {
   pthread_mutex_t lock;
   pthread_cond_t released;
   uint64_t limit, claimed;
+  uint64_t kept;                /* bytes of the buffers of idle ones */
+  uint64_t arrived, served;     /* who waits is served in turn */
   struct inflater *idle;
 };
 
@@ -64,6 +69,13 @@ release (struct inflaters *pool, struct inflater *idle, uint64_t claimed)
   pthread_mutex_lock (&pool->lock);
   pool->claimed -= claimed;
   if (idle) {
+    if (idle->input_size > pool->limit / KEPT_BUFFERS ||
+        pool->kept + idle->input_size > pool->limit / KEPT_PART) {
+      free (idle->input);
+      idle->input = NULL;
+      idle->input_size = 0;
+    }
+    pool->kept += idle->input_size;
     idle->next = pool->idle;
     pool->idle = idle;
   }
@@ -77,15 +89,26 @@ inflater_get (struct inflaters *pool, size_t input, size_t extra,
 {
   const uint64_t claim = (uint64_t) input + extra;
   struct inflater *inflater;
+  uint64_t turn;
 
-  /* One may always go on, however much it needs. */
+  /* One may always go on, however much it needs; and those who need little
+   * do not pass one that needs much for ever.
+   */
   pthread_mutex_lock (&pool->lock);
-  while (pool->claimed > 0 && pool->claimed + claim > pool->limit)
+  turn = pool->arrived++;
+  while (turn != pool->served ||
+         (pool->claimed > 0 && pool->claimed + claim > pool->limit))
     pthread_cond_wait (&pool->released, &pool->lock);
+  pool->served++;
   pool->claimed += claim;
   inflater = pool->idle;
-  if (inflater)
+  if (inflater) {
     pool->idle = inflater->next;
+    pool->kept -= inflater->input_size;
+  }
+  /* The next one may fit too. */
+  if (pool->served != pool->arrived)
+    pthread_cond_broadcast (&pool->released);
   pthread_mutex_unlock (&pool->lock);
 
   if (!inflater) {
@@ -118,11 +141,6 @@ inflater_get (struct inflaters *pool, size_t input, size_t extra,
 void
 inflater_put (struct inflaters *pool, struct inflater *inflater)
 {
-  if (inflater->input_size > pool->limit / KEPT_BUFFERS) {
-    free (inflater->input);
-    inflater->input = NULL;
-    inflater->input_size = 0;
-  }
   release (pool, inflater, inflater->claimed);
 }
 

@@ -134,6 +134,23 @@ test_large_buffer (void **state)
   inflater_put (pool, inflater);
 }
 
+/* Nor are many of them kept that are small. */
+static void
+test_many_buffers (void **state)
+{
+  struct inflater *all[100];
+  size_t kept = 0, i;
+
+  (void) state;
+  for (i = 0; i < 100; ++i)
+    all[i] = get (LIMIT / 100, 0);
+  for (i = 0; i < 100; ++i)
+    inflater_put (pool, all[i]);
+  for (i = 0; i < 100; ++i)
+    kept += all[i]->input_size;
+  assert_in_range (kept, LIMIT / 4, LIMIT / 2);
+}
+
 /* More than the limit alone goes on, and so does exactly the limit. */
 static void
 test_larger_than_limit (void **state)
@@ -229,6 +246,28 @@ test_large_waits (void **state)
   alarm (0);
 }
 
+/* Those who come later and need little do not keep it from that. */
+static void
+test_in_turn (void **state)
+{
+  struct inflater *a;
+  struct waiter large, little;
+
+  (void) state;
+  alarm (60);
+  a = get (1, 0);
+  start (&large, LIMIT, 0);
+  usleep (100000);
+  start (&little, 1, 0);
+  usleep (100000);
+  assert_false (atomic_load (&large.done));
+  assert_false (atomic_load (&little.done));
+  inflater_put (pool, a);
+  pthread_join (large.thread, NULL);
+  pthread_join (little.thread, NULL);
+  alarm (0);
+}
+
 static atomic_uint in_use, most, rounds;
 
 static void *
@@ -285,9 +324,11 @@ main (void)
     TEST (test_checksum),
     TEST (test_reuse),
     TEST (test_large_buffer),
+    TEST (test_many_buffers),
     TEST (test_larger_than_limit),
     TEST (test_waiting),
     TEST (test_large_waits),
+    TEST (test_in_turn),
     TEST (test_threads),
   };
 
