@@ -107,6 +107,20 @@ fail_publishing (struct vmdk_image *image, const struct vmdk_error *reason)
   return fail (image, &failure);
 }
 
+/* All that was acknowledged is on the disk, but not that the file has been
+ * closed cleanly; or that cannot be known.
+ */
+static int
+fail_ending (struct vmdk_image *image, const struct vmdk_error *reason)
+{
+  struct vmdk_error failure;
+
+  error_set (&failure, VMDK_ERROR_IO, EIO,
+             "%s: is not written any more, because it could not be closed "
+             "cleanly: %s", image_top_link (image)->name, reason->message);
+  return fail (image, &failure);
+}
+
 /* Check an extent and put it right.  What has failed once is not tried
  * again: after a failed sync the second attempt would find all in order in
  * the page cache.
@@ -324,7 +338,7 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
     if (link->extents[i]->alloc)
       r = alloc_end (link->extents[i]->alloc, error);
   if (r == -1 && !atomic_load (&w->failed))
-    (void) fail_publishing (image, error);
+    (void) fail_ending (image, error);
   if (atomic_exchange (&w->started, false))
     atomic_fetch_sub (&image->memory->nr_changed, 1);
   atomic_store (&w->begun, false);
