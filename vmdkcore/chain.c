@@ -87,8 +87,10 @@ struct search {
   const struct link_context *context;
   const struct chain *chain;
   const struct link *child;
-  bool ignore_cid;
+  bool may_ignore_cid;          /* if the right one is nowhere */
+  bool ignore_cid;              /* now */
   bool found_another;           /* refused for its content ID only */
+  bool found_unreadable;        /* which may be the right one */
   bool is_beside;               /* what has the parent's name is before it */
   bool found_something;
   struct vmdk_error *error;
@@ -141,8 +143,8 @@ try_name (struct search *s, const char *name, bool made_up)
 {
   const struct link_check check = { .accept = accept_parent, .opaque = s };
   struct vmdk_error error;
+  bool missing, tells_more;
   struct link *link;
-  bool missing;
 
   s->refused = s->in_chain = s->ignored = false;
   link = opened (s, link_open_named (s->context, s->child->dir, name, &check,
@@ -153,8 +155,13 @@ try_name (struct search *s, const char *name, bool made_up)
     return link;
   if (!s->refused)
     error_prefix (&error, "%s: its parent", s->child->name);
-  if (!s->found_something || (s->error->kind == VMDK_ERROR_DENIED &&
-                              error.kind != VMDK_ERROR_DENIED)) {
+  tells_more = !s->found_something || (s->error->kind == VMDK_ERROR_DENIED &&
+                                       error.kind != VMDK_ERROR_DENIED);
+  if (s->may_ignore_cid && !s->found_unreadable && !s->refused &&
+      (error.kind == VMDK_ERROR_IO || error.kind == VMDK_ERROR_BUSY ||
+       error.kind == VMDK_ERROR_NOMEM))
+    s->found_unreadable = tells_more = true;
+  if (tells_more) {
     *s->error = error;
     s->found_something = true;
   }
@@ -204,7 +211,7 @@ find_parent (const struct link_context *context, const struct chain *chain,
   const struct link *child = chain->links[chain->nr - 1];
   struct search s = {
     .context = context, .chain = chain, .child = child,
-    .error = error,
+    .may_ignore_cid = options->ignore_cid, .error = error,
   };
   const struct link_check check = { .accept = accept_parent, .opaque = &s };
   struct link *link;
@@ -221,9 +228,11 @@ find_parent (const struct link_context *context, const struct chain *chain,
     return NULL;
   }
 
-  /* The right one, wherever it is, before any that is not. */
+  /* The right one, wherever it is, before any that is not; and none of these
+   * if the right one may be there, but in use for example.
+   */
   link = try_hints (&s);
-  if (!link && s.found_another && options->ignore_cid) {
+  if (!link && s.found_another && !s.found_unreadable && s.may_ignore_cid) {
     s.ignore_cid = true;
     s.found_something = false;
     link = try_hints (&s);

@@ -341,6 +341,20 @@ test_ignored_and_right (void **state)
   assert_logged (&log_lines, 1, "the CID of base.vmdk is 00000007");
 }
 
+/* Nor while the right one may be there, but cannot be opened. */
+static void
+test_ignored_and_unreadable (void **state)
+{
+  const struct vmdk_options ignore = { .ignore_cid = true };
+
+  folder_make_dir (&folder, "vm/sub");
+  folder_link (&folder, "base.vmdk", "vm/sub/base.vmdk");
+  write_child ("sub/base.vmdk");
+  link_write (&folder, "vm/base.vmdk", 7, UINT32_MAX, NULL, "bb", 1);
+  assert_refused ("vm/c.vmdk", &ignore, VMDK_ERROR_IO, ELOOP,
+                  "c.vmdk: its parent: open: sub/base.vmdk");
+}
+
 /* A damaged parent is not passed over for a path of another host. */
 static void
 test_damaged_parent (void **state)
@@ -630,6 +644,7 @@ main (void)
     TEST (test_another_disk),
     TEST (test_ignored_and_damaged),
     TEST (test_ignored_and_right),
+    TEST (test_ignored_and_unreadable),
     TEST (test_damaged_parent),
     TEST (test_parent_option),
     TEST (test_cid),
