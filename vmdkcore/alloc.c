@@ -32,6 +32,17 @@ struct claim {
   struct claim *next;
 };
 
+/* Grains that have been freed, but somebody may still be reading there. */
+struct left {
+  struct freed freed;
+  struct left *next;
+};
+
+/* So many records of these are kept; the places of others are found again when
+ * the file is checked the next time.
+ */
+#define MAX_LEFT 65536
+
 struct alloc {
   struct grains *g;
   struct gtable_layout layout;
@@ -51,6 +62,8 @@ struct alloc {
   struct freed collected_freed;
   struct gtable_collected collected;
   uint64_t collected_next, written_next;
+  struct left *left;            /* by earlier ones, who could not wait */
+  size_t nr_left;
 };
 
 struct alloc *
@@ -78,11 +91,29 @@ alloc_new (struct grains *g, const struct gtable_layout *layout,
   return a;
 }
 
+/* Go over what others have left, and forget it. */
+static void
+clear_left (struct alloc *a,
+            void (*visit) (void *opaque, uint64_t place, uint64_t n))
+{
+  while (a->left) {
+    struct left *left = a->left;
+
+    a->left = left->next;
+    if (visit)
+      freed_walk (&left->freed, visit, a);
+    freed_clear (&left->freed);
+    free (left);
+  }
+  a->nr_left = 0;
+}
+
 void
 alloc_free (struct alloc *a)
 {
   if (!a)
     return;
+  clear_left (a, NULL);
   places_destroy (&a->places);
   freed_clear (&a->collected_freed);
   pthread_cond_destroy (&a->unclaimed);
@@ -556,6 +587,12 @@ alloc_has_freed (const struct alloc *a)
   return !freed_is_empty (&a->collected_freed);
 }
 
+bool
+alloc_has_left (const struct alloc *a)
+{
+  return a->left != NULL;
+}
+
 /* The place of freed grains is free now: give its storage back, if that is
  * possible.  Who still reads there finds zeroes, as if the grains had been
  * freed a moment before.
@@ -582,12 +619,34 @@ recycle (void *opaque, uint64_t place, uint64_t n)
   pthread_mutex_unlock (&a->lock);
 }
 
+/* Give back their storage, and keep them for when nobody reads there. */
+static void
+leave (struct alloc *a)
+{
+  const size_t nr = atomic_load (&a->collected_freed.nr);
+  struct left *left = NULL;
+
+  freed_walk (&a->collected_freed, give_back, a);
+  if (nr > 0 && a->nr_left + nr <= MAX_LEFT)
+    left = calloc (1, sizeof *left);
+  if (!left)
+    return;
+  freed_move (&a->collected_freed, &left->freed);
+  left->next = a->left;
+  a->left = left;
+  a->nr_left += nr;
+}
+
 void
 alloc_done (struct alloc *a, bool durable, bool unused)
 {
   gtable_collected_free (a->g->gt, &a->collected, durable);
-  if (durable)
-    freed_walk (&a->collected_freed, unused ? recycle : give_back, a);
+  if (durable && unused) {
+    freed_walk (&a->collected_freed, recycle, a);
+    clear_left (a, recycle);
+  }
+  else if (durable)
+    leave (a);
   freed_clear (&a->collected_freed);
 }
 
@@ -610,6 +669,7 @@ alloc_end (struct alloc *a, struct vmdk_error *error)
     return -1;
   a->unclean = false;
   a->begun = false;
+  clear_left (a, NULL);
   places_forget (&a->places);
   return 0;
 }

@@ -117,14 +117,16 @@ extern void alloc_note_pending (struct alloc *a, atomic_size_t *total);
 
 /* Publishing takes these steps, by one thread at a time: collect, in all
  * extents; sync; write, which sets *wrote if there was anything to write;
- * sync; epochs_wait, if any of the extents has freed grains; and done, where
+ * sync; epochs_wait, if any of the extents has freed grains, or has some left
+ * by those before who could not wait so long; and done, where
  * 'unused' tells that it has come to its end.  Otherwise the places of these
- * grains are not given to others until the file is checked again.
+ * grains are not given to others before a later one has.
  */
 extern int alloc_collect (struct alloc *a, struct vmdk_error *error);
 extern int alloc_write_tables (struct alloc *a, bool *wrote,
                                struct vmdk_error *error);
 extern bool alloc_has_freed (const struct alloc *a);
+extern bool alloc_has_left (const struct alloc *a);
 extern void alloc_done (struct alloc *a, bool durable, bool unused);
 
 /* After the last change has been published: take the mark away. */

@@ -25,6 +25,8 @@ struct writing {
   atomic_size_t pending;        /* bytes that changes take that have not been
                                    published */
 
+  atomic_bool is_read;          /* perhaps, what has been freed */
+
   /* Of the first change, which gives the link a new content ID. */
   pthread_mutex_t start_lock;
   atomic_bool started;

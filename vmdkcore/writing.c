@@ -252,7 +252,7 @@ static int
 publish (struct vmdk_image *image, struct vmdk_error *error)
 {
   struct link *link = image_top_link (image);
-  bool wrote = false, freed = false, unused;
+  bool wrote = false, freed = false, left = false, unused;
   size_t i;
   int r = 0;
 
@@ -266,10 +266,16 @@ publish (struct vmdk_image *image, struct vmdk_error *error)
       r = alloc_write_tables (link->extents[i]->alloc, &wrote, error);
   if (r == 0 && wrote)
     r = sync_files (image, error);
-  for (i = 0; i < link->nr_extents && r == 0; ++i)
-    freed |= link->extents[i]->alloc &&
-      alloc_has_freed (link->extents[i]->alloc);
-  unused = r == 0 && (!freed || epochs_wait (&image->epochs, PATIENCE));
+  for (i = 0; i < link->nr_extents && r == 0; ++i) {
+    const struct alloc *a = link->extents[i]->alloc;
+
+    freed |= a && alloc_has_freed (a);
+    left |= a && alloc_has_left (a);
+  }
+  unused = (freed || left) &&
+    epochs_wait (&image->epochs, freed ? PATIENCE : 0);
+  if (freed || left)
+    atomic_store (&image->writing.is_read, !unused);
   for (i = 0; i < link->nr_extents; ++i)
     if (link->extents[i]->alloc) {
       alloc_done (link->extents[i]->alloc, r == 0, unused);
@@ -337,8 +343,10 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_end (link->extents[i]->alloc, error);
-  if (r == -1 && !atomic_load (&w->failed))
+  if (r == -1 && !atomic_load (&w->failed)) {
     (void) fail_ending (image, error);
+    (void) check_failed (image, error);
+  }
   if (atomic_exchange (&w->started, false))
     atomic_fetch_sub (&image->memory->nr_changed, 1);
   atomic_store (&w->begun, false);
@@ -401,6 +409,24 @@ sync_tables (struct vmdk_image *image, struct progress *progress,
   return 0;
 }
 
+/* What the last writer freed, and somebody was still reading when it had gone,
+ * must not be given away when the tables tell that it is not in use.
+ */
+static int
+wait_for_readers (struct vmdk_image *image, struct vmdk_error *error)
+{
+  struct writing *w = &image->writing;
+
+  if (!atomic_load (&w->is_read))
+    return 0;
+  if (!epochs_wait (&image->epochs, PATIENCE))
+    return error_set (error, VMDK_ERROR_BUSY, EBUSY,
+                      "%s: a read that began before the last writer had gone "
+                      "has not ended", image_top_link (image)->name);
+  atomic_store (&w->is_read, false);
+  return 0;
+}
+
 /* Locked. */
 static int
 start (struct vmdk_image *image, struct progress *progress,
@@ -410,6 +436,7 @@ start (struct vmdk_image *image, struct progress *progress,
    * has been interrupted in.  After a failed sync it would even succeed.
    */
   if (check_failed (image, error) == -1 ||
+      wait_for_readers (image, error) == -1 ||
       progress_at (progress, 0, error) == -1 ||
       check_tables (image, error) == -1 ||
       begin_extents (image, progress, error) == -1 ||

@@ -22,24 +22,52 @@ static struct vmdk_image *image;
 static const struct io_ops *file_ops;
 static bool is_slow;
 
-static void
-others (void)
-{
-  static uint8_t buf[(NR_GRAINS - 1) * GRAIN];
+#define assert_done(r)                                  \
+  do {                                                  \
+    if ((r) == -1)                                      \
+      fail_msg ("%s", error.message);                   \
+  } while (0)
 
-  memset (buf, 'o', sizeof buf);
-  if (vmdk_trim (image, GRAIN, 0, 0, &error) == -1 ||
-      vmdk_flush (image, &error) == -1 ||
-      vmdk_pwrite (image, buf, sizeof buf, GRAIN, 0, &error) == -1 ||
-      vmdk_flush (image, &error) == -1)
-    fail_msg ("%s", error.message);
+static uint8_t data[(NR_GRAINS - 1) * GRAIN];
+
+static void
+write_all (void)
+{
+  uint64_t i;
+
+  memset (data, 'o', sizeof data);
+  assert_done (vmdk_trim (image, GRAIN, 0, 0, &error));
+  assert_done (vmdk_flush (image, &error));
+  /* One by one, so that each free place is taken. */
+  for (i = 1; i < NR_GRAINS; ++i)
+    assert_done (vmdk_pwrite (image, data, GRAIN, i * GRAIN, 0, &error));
+  assert_done (vmdk_flush (image, &error));
 }
+
+/* The last of them disconnects, and another comes, for whom all tables are
+ * looked at.
+ */
+static void
+write_later (void)
+{
+  memset (data, 'o', sizeof data);
+  assert_done (vmdk_trim (image, GRAIN, 0, 0, &error));
+  assert_done (vmdk_flush (image, &error));
+  assert_done (vmdk_end_writing (image, &error));
+  assert_done (vmdk_begin_writing (image, &error));
+  assert_int_equal (vmdk_pwrite (image, data, sizeof data, GRAIN, 0, &error),
+                    -1);
+  assert_error (&error, VMDK_ERROR_BUSY, EBUSY, "has not ended");
+}
+
+static void (*others) (void);
 
 static int
 slow_pread (struct io *io, void *buf, size_t count, uint64_t offset,
             struct vmdk_error *e)
 {
   if (is_slow) {
+    assert_int_equal (count, GRAIN);
     is_slow = false;
     others ();
   }
@@ -60,48 +88,81 @@ hook_slow (void *opaque, struct io *io, struct vmdk_error *e)
   return io;
 }
 
+static off_t
+file_size (void)
+{
+  struct stat statbuf;
+
+  assert_int_equal (stat (folder_path (&m.folder, "sparse0"), &statbuf), 0);
+  return statbuf.st_size;
+}
+
 static void
-test_slow_reader (void **state)
+run_with (void (*do_others) (void))
 {
   const struct io_hook hook = { hook_slow, NULL };
   const struct vmdk_options options = { .writable = true };
-  static uint8_t before[GRAIN], buf[GRAIN];
+  static uint8_t buf[GRAIN];
+  off_t size;
   size_t i;
 
-  (void) state;
   model_init (&m, 1);
   model_add_sparse (&m, NR_GRAINS * 8, 8, 128, true);
   folder_write_text (&m.folder, "disk.vmdk", m.descriptor);
   image = image_open (folder_path (&m.folder, "disk.vmdk"), &options, &hook,
                       &error);
-  memset (before, 'b', sizeof before);
-  if (!image || vmdk_begin_writing (image, &error) == -1 ||
-      vmdk_trim (image, NR_GRAINS * GRAIN, 0, 0, &error) == -1 ||
-      vmdk_pwrite (image, before, GRAIN, 0, 0, &error) == -1 ||
-      vmdk_flush (image, &error) == -1)
+  if (!image)
     fail_msg ("%s", error.message);
+  memset (data, 'b', GRAIN);
+  assert_done (vmdk_begin_writing (image, &error));
+  assert_done (vmdk_trim (image, NR_GRAINS * GRAIN, 0, 0, &error));
+  assert_done (vmdk_pwrite (image, data, GRAIN, 0, 0, &error));
+  assert_done (vmdk_flush (image, &error));
 
+  /* So that the table is known, and the grain is what is read slowly. */
+  assert_done (vmdk_pread (image, buf, GRAIN, 0, &error));
+  others = do_others;
   is_slow = true;
-  if (vmdk_pread (image, buf, GRAIN, 0, &error) == -1)
-    fail_msg ("%s", error.message);
+  assert_done (vmdk_pread (image, buf, GRAIN, 0, &error));
   assert_false (is_slow);
   for (i = 0; i < GRAIN; ++i)
     assert_true (buf[i] == 'b' || buf[i] == 0);
 
-  if (vmdk_pread (image, buf, GRAIN, 0, &error) == -1)
-    fail_msg ("%s", error.message);
+  /* When it has come to its end the place is given to others. */
+  assert_done (vmdk_pread (image, buf, GRAIN, 0, &error));
   assert_int_equal (buf[0], 0);
-  if (vmdk_end_writing (image, &error) == -1)
-    fail_msg ("%s", error.message);
+  assert_done (vmdk_pwrite (image, data, sizeof data, GRAIN, 0, &error));
+  size = file_size ();
+  assert_done (vmdk_trim (image, GRAIN, 5 * GRAIN, 0, &error));
+  assert_done (vmdk_flush (image, &error));
+  assert_done (vmdk_pwrite (image, data, GRAIN, 5 * GRAIN, 0, &error));
+  assert_done (vmdk_pwrite (image, data, GRAIN, 0, 0, &error));
+  assert_int_equal (file_size (), size);
+  assert_done (vmdk_end_writing (image, &error));
   vmdk_close (image);
   model_free (&m);
+}
+
+static void
+test_session (void **state)
+{
+  (void) state;
+  run_with (write_all);
+}
+
+static void
+test_next_session (void **state)
+{
+  (void) state;
+  run_with (write_later);
 }
 
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test (test_slow_reader),
+    cmocka_unit_test (test_session),
+    cmocka_unit_test (test_next_session),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
