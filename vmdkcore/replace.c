@@ -212,13 +212,12 @@ fill (int fd, const char *name, int new_fd, const struct stat *statbuf,
   if ((now.st_uid != statbuf->st_uid || now.st_gid != statbuf->st_gid) &&
       fchown (new_fd, statbuf->st_uid, statbuf->st_gid) == -1)
     return error_sys (error, errno, "fchown: new %s", name);
-  /* First: the bits of the group in a mode mean another thing with a list. */
-  if (drop_acl (new_fd, name, error) == -1)
+  /* The mode last: with a list the bits of the group mean another thing. */
+  if (drop_acl (new_fd, name, error) == -1 ||
+      copy_attributes (fd, new_fd, name, error) == -1)
     return -1;
   if (fchmod (new_fd, statbuf->st_mode & 07777) == -1)
     return error_sys (error, errno, "fchmod: new %s", name);
-  if (copy_attributes (fd, new_fd, name, error) == -1)
-    return -1;
   if (io_fsync (new_fd) == -1)
     return error_sys (error, errno, "fsync: new %s", name);
   return 0;
