@@ -167,8 +167,9 @@ static int
 proc_failed (int err, const char *what, const char *name,
              struct vmdk_error *error)
 {
-  if (err != ENOENT || access ("/proc/self/fd", F_OK) == 0)
-    return error_sys (error, err, "%s: %s", what, name);
+  if (access ("/proc/self/fd", F_OK) == 0)
+    return error_sys (error, err == ENOENT ? ESTALE : err, "%s: %s", what,
+                      name);
   return error_set (error, VMDK_ERROR_IO, ENOSYS,
                     "%s: %s: /proc is not mounted", what, name);
 }

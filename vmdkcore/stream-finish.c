@@ -211,12 +211,13 @@ stream_writer_finish (struct stream_writer *w, struct vmdk_error *error)
   int r = 0;
 
   pthread_mutex_lock (&w->lock);
-  if (w->nr_owed > 0 && !w->failed) {
+  is_over = w->finished || w->failed || w->nr_owed > 0;
+  /* Also if it was given up before. */
+  if (is_over && !w->finished && !w->said_failed) {
     error_prefix (&w->failure, "%s: was not made: a write has failed",
                   w->name.base);
-    w->failed = true;
+    w->failed = w->said_failed = true;
   }
-  is_over = w->finished || w->failed;
   if (w->failed) {
     *error = w->failure;
     r = -1;
@@ -229,8 +230,10 @@ stream_writer_finish (struct stream_writer *w, struct vmdk_error *error)
   if (r == -1)
     error_prefix (error, "%s: was not made", w->name.base);
   pthread_mutex_lock (&w->lock);
-  if (r == -1)
+  if (r == -1) {
     (void) stream_writer_fail (w, error);
+    w->said_failed = true;
+  }
   else
     w->finished = true;
   pthread_mutex_unlock (&w->lock);

@@ -80,7 +80,7 @@ struct stream_writer {
   uint64_t lowest_before, lowest;
 
   bool has_data;                /* more was done than to make zeroes */
-  bool finished, failed;
+  bool finished, failed, said_failed;
   struct vmdk_error failure;    /* of what has failed first, or is owed */
   unsigned nr_owed;
   struct owed owed[MAX_OWED];
