@@ -7,9 +7,7 @@
 
 #include <config.h>
 
-#include <stdatomic.h>
-#include <unistd.h>
-
+#include "asleep.h"
 #include "inflate.h"
 #include "streams.h"
 
@@ -169,6 +167,7 @@ test_larger_than_limit (void **state)
 
 struct waiter {
   size_t input, extra;
+  atomic_int tid;
   atomic_bool done;
   pthread_t thread;
 };
@@ -178,9 +177,10 @@ wait_for_one (void *arg)
 {
   struct waiter *w = arg;
   struct vmdk_error error;
-  struct inflater *inflater = inflater_get (pool, w->input, w->extra,
-                                            &error);
+  struct inflater *inflater;
 
+  atomic_store (&w->tid, gettid ());
+  inflater = inflater_get (pool, w->input, w->extra, &error);
   atomic_store (&w->done, true);
   if (inflater)
     inflater_put (pool, inflater);
@@ -192,6 +192,7 @@ start (struct waiter *w, size_t input, size_t extra)
 {
   w->input = input;
   w->extra = extra;
+  atomic_store (&w->tid, 0);
   atomic_store (&w->done, false);
   assert_int_equal (pthread_create (&w->thread, NULL, wait_for_one, w), 0);
 }
@@ -207,10 +208,10 @@ test_waiting (void **state)
   a = get (2000, 2000);
   b = get (1000, 5000);         /* LIMIT in all */
   start (&w, 3000, 1001);
-  usleep (100000);
+  wait_until_asleep (&w.tid);
   assert_false (atomic_load (&w.done));
   inflater_put (pool, a);
-  usleep (100000);
+  wait_until_asleep (&w.tid);
   assert_false (atomic_load (&w.done));
   inflater_put (pool, b);
   pthread_join (w.thread, NULL);
@@ -220,7 +221,7 @@ test_waiting (void **state)
   a = get (2000, 2000);
   b = get (1000, 5000);
   start (&w, 3000, 1000);
-  usleep (100000);
+  wait_until_asleep (&w.tid);
   assert_false (atomic_load (&w.done));
   inflater_put (pool, a);
   pthread_join (w.thread, NULL);
@@ -238,7 +239,7 @@ test_large_waits (void **state)
   alarm (60);
   a = get (1, 0);
   start (&w, LIMIT, 0);
-  usleep (100000);
+  wait_until_asleep (&w.tid);
   assert_false (atomic_load (&w.done));
   inflater_put (pool, a);
   pthread_join (w.thread, NULL);
@@ -257,9 +258,9 @@ test_in_turn (void **state)
   alarm (60);
   a = get (1, 0);
   start (&large, LIMIT, 0);
-  usleep (100000);
+  wait_until_asleep (&large.tid);
   start (&little, 1, 0);
-  usleep (100000);
+  wait_until_asleep (&little.tid);
   assert_false (atomic_load (&large.done));
   assert_false (atomic_load (&little.done));
   inflater_put (pool, a);
