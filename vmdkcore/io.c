@@ -14,16 +14,20 @@ int
 io_write_zeroes (struct io *io, uint64_t offset, uint64_t count,
                  struct vmdk_error *error)
 {
-  static const uint8_t zeroes[65536];
+  /* Where a server is killed the system may have taken what is before a page
+   * of memory, and nothing of that page: its beginning must be that of a
+   * sector.
+   */
+  static const uint8_t zeroes[65536] __attribute__ ((aligned (4096)));
 
   while (count > 0) {
     /* The pieces meet between sectors, so that a power cut finds each
      * sector as it was or as it shall be.
      */
-    const size_t n = (size_t) min_u64 (count, sizeof zeroes -
-                                       offset % SECTOR_SIZE);
+    const size_t skip = (size_t) (offset % SECTOR_SIZE);
+    const size_t n = (size_t) min_u64 (count, sizeof zeroes - skip);
 
-    if (io_pwrite (io, zeroes, n, offset, error) == -1)
+    if (io_pwrite (io, zeroes + skip, n, offset, error) == -1)
       return -1;
     offset += n;
     count -= n;

@@ -220,6 +220,39 @@ test_failing_read (void **state)
   io_unref (io);
 }
 
+/* Bytes on both sides of the beginning of a page of memory must not be of one
+ * sector.
+ */
+static int
+check_pages (struct io *io, const void *buf, size_t count, uint64_t offset,
+             struct vmdk_error *error)
+{
+  (void) error;
+  assert_true (((uintptr_t) buf - offset) % SECTOR_SIZE == 0);
+  assert_true (offset + count <= io->size);
+  assert_true (memcmp (buf, (uint8_t[SECTOR_SIZE]) { 0 },
+                       min_u64 (count, SECTOR_SIZE)) == 0);
+  io->size -= count;
+  return 0;
+}
+
+static void
+test_zeroes (void **state)
+{
+  static const struct io_ops ops = { .pwrite = check_pages };
+  static const uint64_t offsets[] = { 0, 1, 511, 512, 4095, 99999 };
+  struct vmdk_error error;
+  size_t i;
+
+  (void) state;
+  for (i = 0; i < ARRAY_LENGTH (offsets); ++i) {
+    struct io io = { .ops = &ops, .size = UINT64_MAX };
+
+    assert_int_equal (io_write_zeroes (&io, offsets[i], 200001, &error), 0);
+    assert_int_equal (UINT64_MAX - io.size, 200001);
+  }
+}
+
 int
 main (void)
 {
@@ -230,6 +263,7 @@ main (void)
     cmocka_unit_test (test_holes),
     cmocka_unit_test (test_not_a_file),
     cmocka_unit_test (test_failing_read),
+    cmocka_unit_test (test_zeroes),
   };
 
   return cmocka_run_group_tests (tests, setup, teardown);
