@@ -17,6 +17,7 @@
 #include "gtable-write.h"
 #include "places.h"
 #include "recover.h"
+#include "recycling.h"
 
 /* So many grains are looked up, and get places, at once, at most.  If more
  * were, and little of that could be used since what is below is in small
@@ -31,17 +32,6 @@ struct claim {
   uint64_t grain, n;
   struct claim *next;
 };
-
-/* Grains that have been freed, but somebody may still be reading there. */
-struct left {
-  struct freed freed;
-  struct left *next;
-};
-
-/* So many records of these are kept; the places of others are found again when
- * the file is checked the next time.
- */
-#define MAX_LEFT 65536
 
 struct alloc {
   struct grains *g;
@@ -59,11 +49,9 @@ struct alloc {
   atomic_size_t noted;          /* bytes of changes, by alloc_note_pending */
 
   /* Of who publishes. */
-  struct freed collected_freed;
+  struct recycling recycling;
   struct gtable_collected collected;
   uint64_t collected_next, written_next;
-  struct left *left;            /* by earlier ones, who could not wait */
-  size_t nr_left;
 };
 
 struct alloc *
@@ -88,24 +76,9 @@ alloc_new (struct grains *g, const struct gtable_layout *layout,
   a->unclean = unclean;
   pthread_mutex_init (&a->lock, NULL);
   pthread_cond_init (&a->unclaimed, NULL);
+  a->recycling.places = &a->places;
+  a->recycling.lock = &a->lock;
   return a;
-}
-
-/* Go over what others have left, and forget it. */
-static void
-clear_left (struct alloc *a,
-            void (*visit) (void *opaque, uint64_t place, uint64_t n))
-{
-  while (a->left) {
-    struct left *left = a->left;
-
-    a->left = left->next;
-    if (visit)
-      freed_walk (&left->freed, visit, a);
-    freed_clear (&left->freed);
-    free (left);
-  }
-  a->nr_left = 0;
 }
 
 void
@@ -113,9 +86,8 @@ alloc_free (struct alloc *a)
 {
   if (!a)
     return;
-  clear_left (a, NULL);
+  recycling_clear (&a->recycling);
   places_destroy (&a->places);
-  freed_clear (&a->collected_freed);
   pthread_cond_destroy (&a->unclaimed);
   pthread_mutex_destroy (&a->lock);
   free (a);
@@ -563,7 +535,7 @@ alloc_collect (struct alloc *a, struct vmdk_error *error)
   pthread_mutex_lock (&a->lock);
   if (a->begun) {
     r = gtable_collect (a->g->gt, &a->collected, error);
-    places_collect (&a->places, &a->collected_freed);
+    recycling_collect (&a->recycling);
     a->collected_next = a->places.next;
   }
   pthread_mutex_unlock (&a->lock);
@@ -584,70 +556,20 @@ alloc_write_tables (struct alloc *a, bool *wrote, struct vmdk_error *error)
 bool
 alloc_has_freed (const struct alloc *a)
 {
-  return !freed_is_empty (&a->collected_freed);
+  return recycling_has_collected (&a->recycling);
 }
 
 bool
 alloc_has_left (const struct alloc *a)
 {
-  return a->left != NULL;
-}
-
-/* The place of freed grains is free now: give its storage back, if that is
- * possible.  Who still reads there finds zeroes, as if the grains had been
- * freed a moment before.
- */
-static void
-give_back (void *opaque, uint64_t place, uint64_t n)
-{
-  struct alloc *a = opaque;
-  struct vmdk_error ignored;
-
-  (void) io_punch (a->g->io, place * SECTOR_SIZE,
-                   n * a->g->extent.grain_size, &ignored);
-}
-
-/* And give the place to the next who needs one. */
-static void
-recycle (void *opaque, uint64_t place, uint64_t n)
-{
-  struct alloc *a = opaque;
-
-  give_back (a, place, n);
-  pthread_mutex_lock (&a->lock);
-  places_add (&a->places, place, n);
-  pthread_mutex_unlock (&a->lock);
-}
-
-/* Give back their storage, and keep them for when nobody reads there. */
-static void
-leave (struct alloc *a)
-{
-  const size_t nr = atomic_load (&a->collected_freed.nr);
-  struct left *left = NULL;
-
-  freed_walk (&a->collected_freed, give_back, a);
-  if (nr > 0 && a->nr_left + nr <= MAX_LEFT)
-    left = calloc (1, sizeof *left);
-  if (!left)
-    return;
-  freed_move (&a->collected_freed, &left->freed);
-  left->next = a->left;
-  a->left = left;
-  a->nr_left += nr;
+  return recycling_has_left (&a->recycling);
 }
 
 void
 alloc_done (struct alloc *a, bool durable, bool unused)
 {
   gtable_collected_free (a->g->gt, &a->collected, durable);
-  if (durable && unused) {
-    freed_walk (&a->collected_freed, recycle, a);
-    clear_left (a, recycle);
-  }
-  else if (durable)
-    leave (a);
-  freed_clear (&a->collected_freed);
+  recycling_done (&a->recycling, durable, unused);
 }
 
 int
@@ -669,7 +591,7 @@ alloc_end (struct alloc *a, struct vmdk_error *error)
     return -1;
   a->unclean = false;
   a->begun = false;
-  clear_left (a, NULL);
+  recycling_clear (&a->recycling);
   places_forget (&a->places);
   return 0;
 }

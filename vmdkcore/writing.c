@@ -80,15 +80,21 @@ check_failed (const struct vmdk_image *image, struct vmdk_error *error)
   return -1;
 }
 
-/* Nothing is changed from now on. */
+/* Nothing is changed from now on: the image 'is_not_written' any more, and that
+ * for a 'reason'.
+ */
 static int
-fail (struct vmdk_image *image, const struct vmdk_error *reason)
+fail (struct vmdk_image *image, enum vmdk_error_kind kind, int err,
+      const char *is_not_written, const struct vmdk_error *reason)
 {
   struct writing *w = &image->writing;
+  struct vmdk_error failure;
 
+  error_set (&failure, kind, err, "%s: %s: %s", image_top_link (image)->name,
+             is_not_written, reason->message);
   pthread_mutex_lock (&w->flush_lock);
   if (!atomic_load (&w->failed)) {
-    w->failure = *reason;
+    w->failure = failure;
     atomic_store (&w->failed, true);
   }
   pthread_mutex_unlock (&w->flush_lock);
@@ -99,26 +105,9 @@ fail (struct vmdk_image *image, const struct vmdk_error *reason)
 static int
 fail_publishing (struct vmdk_image *image, const struct vmdk_error *reason)
 {
-  struct vmdk_error failure;
-
-  error_set (&failure, VMDK_ERROR_IO, EIO,
-             "%s: is not written any more, because data may have been lost: "
-             "%s", image_top_link (image)->name, reason->message);
-  return fail (image, &failure);
-}
-
-/* All that was acknowledged is on the disk, but not that the file has been
- * closed cleanly; or that cannot be known.
- */
-static int
-fail_ending (struct vmdk_image *image, const struct vmdk_error *reason)
-{
-  struct vmdk_error failure;
-
-  error_set (&failure, VMDK_ERROR_IO, EIO,
-             "%s: is not written any more, because it could not be closed "
-             "cleanly: %s", image_top_link (image)->name, reason->message);
-  return fail (image, &failure);
+  return fail (image, VMDK_ERROR_IO, EIO,
+               "is not written any more, because data may have been lost",
+               reason);
 }
 
 /* Check an extent and put it right.  What has failed once is not tried
@@ -129,18 +118,14 @@ static int
 begin_extent (struct vmdk_image *image, struct alloc *a,
               struct vmdk_error *error)
 {
-  struct vmdk_error failure;
-
   if (alloc_begin (a, error) == 0)
     return 0;
   if (error->kind == VMDK_ERROR_NOMEM ||
       error->kind == VMDK_ERROR_INTERRUPTED)
     return -1;
-  error_set (&failure, error->kind, error->err,
-             "%s: is not written any more, because it could not be made "
-             "ready for the first change: %s", image_top_link (image)->name,
-             error->message);
-  return fail (image, &failure);
+  return fail (image, error->kind, error->err,
+               "is not written any more, because it could not be made ready "
+               "for the first change", error);
 }
 
 /* Put right what is not in order, and can be.  No extent may take long, and
@@ -343,8 +328,13 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_end (link->extents[i]->alloc, error);
+  /* All that was acknowledged is on the disk, but not that the file has been
+   * closed cleanly; or that cannot be known.
+   */
   if (r == -1 && !atomic_load (&w->failed)) {
-    (void) fail_ending (image, error);
+    (void) fail (image, VMDK_ERROR_IO, EIO,
+                 "is not written any more, because it could not be closed "
+                 "cleanly", error);
     (void) check_failed (image, error);
   }
   if (atomic_exchange (&w->started, false))
