@@ -89,8 +89,10 @@ read_packed (struct stream_writer *w, const struct held *h,
 
   if (!grain)
     return error_nomem (error);
-  r = stream_writer_unpack (w, w->spill.file.io, h->slot * SPILL_SLOT_SIZE,
-                            h->data, h->grain, grain, error);
+  /* Of a grain in memory the file may just be made by another thread. */
+  r = stream_writer_unpack (w, h->data ? NULL : w->spill.file.io,
+                            h->slot * SPILL_SLOT_SIZE, h->data, h->grain,
+                            grain, error);
   if (r == 0)
     memcpy (buf, grain + p->offset, p->count);
   free (grain);
