@@ -309,7 +309,9 @@ vmdk_zero (struct vmdk_image *image, uint64_t count, uint64_t offset,
     struct piece p;
 
     find_piece (image, offset, count, &p);
-    shorten (&p);
+    /* A fast one in place is all or nothing. */
+    if (!fast || p.extent->alloc)
+      shorten (&p);
     epoch = epochs_enter (&image->epochs);
     r = p.extent->alloc ?
       alloc_zero (p.extent->alloc, &p.parents.below, may_trim, p.count,
