@@ -451,6 +451,31 @@ return_memory (struct recover_memory *memory, uint64_t n)
   pthread_mutex_unlock (&memory->lock);
 }
 
+int
+recover_check_layout (const struct gtable_layout *layout,
+                      struct vmdk_error *error)
+{
+  const uint64_t nr_tables =
+    div_up (layout->nr_grains, layout->entries_per_table);
+
+  if (layout->entry_size != 4 || layout->entries_per_table < MIN_ENTRIES ||
+      layout->entries_per_table > MAX_ENTRIES || nr_tables > MAX_TABLES ||
+      layout->table_size * SECTOR_SIZE !=
+      layout->entries_per_table * UINT64_C (4))
+    return error_set (error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
+                      "%s: %" PRIu64 " grain tables of %" PRIu32
+                      " entries are not written", layout->io->name, nr_tables,
+                      layout->entries_per_table);
+  if (max_u64 (layout->plain_from, max_u64 (layout->directory[0],
+                                            layout->directory[1])) >
+      MAX_SECTOR)
+    return error_set (error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
+                      "%s: a file is not written whose descriptor or grain "
+                      "directory is behind its first 2 TiB",
+                      layout->io->name);
+  return 0;
+}
+
 /* See what is to be done, and how much memory that takes. */
 static int
 prepare (struct check *c, uint64_t budget, uint64_t *needed)
@@ -459,22 +484,12 @@ prepare (struct check *c, uint64_t budget, uint64_t *needed)
   const uint64_t sectors = div_up (l->io->size, SECTOR_SIZE);
   unsigned k;
 
+  if (recover_check_layout (l, c->error) == -1)
+    return -1;
   c->nr_tables = div_up (l->nr_grains, l->entries_per_table);
   c->table_bytes = (size_t) l->entries_per_table * 4;
   c->window_size = min_u64 (max_u64 (budget, MIN_WINDOW_BYTES) / 8,
                             max_u64 (div_up (sectors, 64), 1)) * 64;
-  if (l->entry_size != 4 || l->entries_per_table < MIN_ENTRIES ||
-      l->entries_per_table > MAX_ENTRIES || c->nr_tables > MAX_TABLES ||
-      l->table_size * SECTOR_SIZE != c->table_bytes)
-    return error_set (c->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
-                      "%s: %" PRIu64 " grain tables of %" PRIu32
-                      " entries are not written", l->io->name, c->nr_tables,
-                      l->entries_per_table);
-  if (max_u64 (l->plain_from, max_u64 (l->directory[0], l->directory[1])) >
-      MAX_SECTOR)
-    return error_set (c->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
-                      "%s: a file is not written whose descriptor or grain "
-                      "directory is behind its first 2 TiB", l->io->name);
 
   /* Raw entries between these two are the sectors of whole grains; whether
    * something else lies there is found out otherwise.

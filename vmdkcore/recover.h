@@ -48,6 +48,12 @@ struct recover_unused {
   void *opaque;
 };
 
+/* Could recover_tables put such tables right?  Fails with
+ * VMDK_ERROR_UNSUPPORTED if not, whatever is in them.  Any thread.
+ */
+extern int recover_check_layout (const struct gtable_layout *layout,
+                                 struct vmdk_error *error);
+
 /* Check all tables that 'layout' describes, of 32 bit entries: each entry is
  * valid, no two things in the file overlap, and both copies, if there are
  * two, say the same.  If they do not, and 'repair' is set, which needs a

@@ -120,6 +120,28 @@ check_shares (const struct link *link, struct vmdk_error *error)
   return r;
 }
 
+/* What would be found at the first change, of tables of which there are too
+ * many to look at before.
+ */
+static int
+check_layouts (const struct link *link, struct vmdk_error *error)
+{
+  size_t i;
+
+  for (i = 0; i < link->nr_extents; ++i) {
+    const struct extent *e = link->extents[i];
+
+    /* Only extents with grains have an allocator. */
+    if (e->alloc &&
+        recover_check_layout (gtable_layout (((const struct grains *) e)->gt),
+                              error) == -1) {
+      error_prefix (error, "%s: is read-only", link->name);
+      return -1;
+    }
+  }
+  return 0;
+}
+
 int
 writing_check_image (const struct vmdk_image *image,
                      struct vmdk_error *error)
@@ -152,7 +174,8 @@ writing_check_image (const struct vmdk_image *image,
       return error_set (error, VMDK_ERROR_UNSUPPORTED, EROFS,
                         "%s: is read-only because writing to %s is not "
                         "permitted", link->name, link->files[i]->name);
-  return check_files (image, error) == -1 ||
+  return check_layouts (link, error) == -1 ||
+    check_files (image, error) == -1 ||
     check_shares (link, error) == -1 ||
     content_id_check (link, error) == -1 ? -1 : 0;
 }
