@@ -111,6 +111,19 @@ read_header (struct opening *o, struct io *io, const char *what,
   return io_pread (io, buf, size, offset, o->error);
 }
 
+/* Where the last writer had to give up because a sync had failed, the page
+ * cache may show tables and grains that are not on the disk, and that would not
+ * be there any more after the first change.  So who reads them first sees what
+ * is there.
+ */
+static bool
+forget_lies (struct io *io, bool unclean)
+{
+  if (unclean)
+    io_drop_cache (io);
+  return unclean;
+}
+
 int
 read_hosted_header (struct opening *o, struct io *io,
                     struct hosted_header *h)
@@ -120,6 +133,11 @@ read_hosted_header (struct opening *o, struct io *io,
   if (read_header (o, io, "sparse", 0, buf, sizeof buf) == -1)
     return -1;
   hosted_decode (buf, h);
+  if (forget_lies (io, h->unclean)) {
+    if (read_header (o, io, "sparse", 0, buf, sizeof buf) == -1)
+      return -1;
+    hosted_decode (buf, h);
+  }
   return hosted_validate (h, io->size, io->name, o->context->env->logger,
                           o->error);
 }
@@ -138,7 +156,11 @@ read_cowd_header (struct opening *o, struct io *io, struct cowd_header *h)
 {
   uint8_t buf[COWD_HEADER_SIZE];
 
-  return read_header (o, io, "COWD", 0, buf, sizeof buf) == -1 ? -1 :
+  if (read_header (o, io, "COWD", 0, buf, sizeof buf) == -1 ||
+      cowd_decode (buf, io->size, io->name, h, o->error) == -1)
+    return -1;
+  return !forget_lies (io, h->unclean) ? 0 :
+    read_header (o, io, "COWD", 0, buf, sizeof buf) == -1 ? -1 :
     cowd_decode (buf, io->size, io->name, h, o->error);
 }
 
