@@ -323,6 +323,7 @@ io_file_new (int fd, bool writable, const char *name,
   f->io.ops = &file_ops;
   f->io.size = (uint64_t) end;
   f->io.writable = writable;
+  f->io.inherited = writable;
   f->is_device = S_ISBLK (statbuf.st_mode);
   /* A device may have several names. */
   f->io.dev = f->is_device ? statbuf.st_rdev : statbuf.st_dev;

@@ -118,6 +118,8 @@ struct io {
   bool writable;                /* fixed when opened */
   atomic_bool unsynced;         /* set when a change has returned, cleared
                                    when a sync begins */
+  atomic_bool inherited;        /* others may have written it before it was
+                                   opened, without a sync since */
   bool without_locks;           /* set by lock: it had no effect */
   uint64_t dev, ino;            /* identity; both 0 if it has none */
   unsigned refs;                /* changed while opening, closing only */
@@ -214,17 +216,29 @@ io_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
   return r;
 }
 
-/* Nothing happens if nothing has been written since the last one. */
+/* Make durable what others had written before the file was opened, unless a
+ * sync has begun since.
+ */
+static inline int
+io_sync_inherited (struct io *io, struct vmdk_error *error)
+{
+  return atomic_exchange (&io->inherited, false) ?
+    io->ops->sync (io, error) : 0;
+}
+
+/* Nothing happens if nothing has been written since the last one began. */
 static inline int
 io_sync (struct io *io, struct vmdk_error *error)
 {
-  return atomic_exchange (&io->unsynced, false) ?
+  const bool inherited = atomic_exchange (&io->inherited, false);
+
+  return atomic_exchange (&io->unsynced, false) || inherited ?
     io->ops->sync (io, error) : 0;
 }
 
 /* Whatever was written before, by this server or another, is on the disk when
- * this returns.  io_sync does nothing about what others have written, nor if
- * the sync of another thread is still going on.
+ * this returns.  io_sync does nothing if the sync of another thread is still
+ * going on.
  */
 static inline int
 io_sync_now (struct io *io, struct vmdk_error *error)

@@ -162,6 +162,19 @@ has_unlocked_file (const struct link *link)
   return false;
 }
 
+/* Others may write such a file while it is open, and leave it without a sync,
+ * as they may have before.
+ */
+static void
+inherit_files (struct link *link)
+{
+  size_t i;
+
+  for (i = 0; i < link->nr_files; ++i)
+    if (link->files[i]->without_locks && link->files[i]->writable)
+      atomic_store (&link->files[i]->inherited, true);
+}
+
 /* Look at all extents, so that an image of which a part cannot be put right
  * is not changed at all.  That takes a while, so it is done once, if nobody
  * else can have changed the files since.
@@ -207,12 +220,16 @@ vmdk_begin_writing (struct vmdk_image *image, struct vmdk_error *error)
     (void) lock_files (image_top_link (image), IO_LOCK_READ, &ignored);
     return -1;
   }
+  inherit_files (image_top_link (image));
   atomic_store (&w->begun, true);
   return 0;
 }
 
+/* Before the first change, what others have written counts only: who gets ready
+ * for that writes too, and must hear himself of a sync that fails.
+ */
 static int
-sync_files (struct vmdk_image *image, struct vmdk_error *error)
+sync_files (struct vmdk_image *image, bool started, struct vmdk_error *error)
 {
   struct link *link = image_top_link (image);
   size_t i;
@@ -223,8 +240,10 @@ sync_files (struct vmdk_image *image, struct vmdk_error *error)
     if (!io->writable)
       continue;
     logger_trace (&image->logger, VMDK_TRACE_FLUSH, "%s: %s", io->name,
-                  atomic_load (&io->unsynced) ? "syncing" : "is in sync");
-    if (io_sync (io, error) == -1)
+                  atomic_load (&io->inherited) ||
+                  (started && atomic_load (&io->unsynced)) ?
+                  "syncing" : "is in sync");
+    if ((started ? io_sync (io, error) : io_sync_inherited (io, error)) == -1)
       return -1;
   }
   return 0;
@@ -234,7 +253,7 @@ sync_files (struct vmdk_image *image, struct vmdk_error *error)
  * point at them.
  */
 static int
-publish (struct vmdk_image *image, struct vmdk_error *error)
+publish_changes (struct vmdk_image *image, struct vmdk_error *error)
 {
   struct link *link = image_top_link (image);
   bool wrote = false, freed = false, left = false, unused;
@@ -245,12 +264,12 @@ publish (struct vmdk_image *image, struct vmdk_error *error)
     if (link->extents[i]->alloc)
       r = alloc_collect (link->extents[i]->alloc, error);
   if (r == 0)
-    r = sync_files (image, error);
+    r = sync_files (image, true, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_write_tables (link->extents[i]->alloc, &wrote, error);
   if (r == 0 && wrote)
-    r = sync_files (image, error);
+    r = sync_files (image, true, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i) {
     const struct alloc *a = link->extents[i]->alloc;
 
@@ -266,6 +285,18 @@ publish (struct vmdk_image *image, struct vmdk_error *error)
       alloc_done (link->extents[i]->alloc, r == 0, unused);
       alloc_note_pending (link->extents[i]->alloc, &image->writing.pending);
     }
+  return r;
+}
+
+/* A client does not know that another server has written what it flushes: that
+ * may have been killed, and the client have come back to this one.
+ */
+static int
+publish (struct vmdk_image *image, struct vmdk_error *error)
+{
+  const int r = atomic_load (&image->writing.started) ?
+    publish_changes (image, error) : sync_files (image, false, error);
+
   return r == 0 ? 0 : fail_publishing (image, error);
 }
 
@@ -304,10 +335,7 @@ vmdk_flush (struct vmdk_image *image, struct vmdk_error *error)
 {
   if (image->stream)
     return stream_writer_flush (image->stream, error);
-  /* Before the first change there is nothing to do, and it must not wait for
-   * another client's, nor hear of a sync that fails there in its place.
-   */
-  return atomic_load (&image->writing.started) ?
+  return atomic_load (&image->writing.begun) ?
     writing_flush (image, error) : check_failed (image, error);
 }
 
@@ -324,7 +352,8 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
     return stream_image_end_writing (image, error);
   if (!atomic_load (&w->begun))
     return check_failed (image, error);
-  r = writing_flush (image, error);
+  r = atomic_load (&w->started) ?
+    writing_flush (image, error) : check_failed (image, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_end (link->extents[i]->alloc, error);
@@ -371,32 +400,46 @@ writing_check_change (const struct vmdk_image *image, uint64_t count,
   return check_failed (image, error);
 }
 
-/* Make durable what was found in the tables: a writer that was killed, or had
- * to give up, may have written them without a sync.  What they do not name
- * any more, the disk might still, and so must not be given away before.
+/* Make durable what is found in the descriptor and in the tables: a writer that
+ * was killed, or had to give up, may have written them without a sync.  What
+ * they do not name any more, the disk might still, and so must not be given
+ * away before.  While a flush does the same it is waited for.
  */
 static int
-sync_tables (struct vmdk_image *image, struct progress *progress,
-             struct vmdk_error *error)
+sync_metadata (struct vmdk_image *image, struct progress *progress,
+               struct vmdk_error *error)
 {
+  struct writing *w = &image->writing;
   const struct link *link = image_top_link (image);
-  const struct io *synced = link->descriptor_room > 0 ? link->files[0] : NULL;
+  int r, interrupted = 0;
   size_t i;
 
-  for (i = 0; i < link->nr_extents; ++i) {
+  pthread_mutex_lock (&w->flush_lock);
+  while (w->flushing)
+    pthread_cond_wait (&w->flushed, &w->flush_lock);
+  w->flushing = true;
+  pthread_mutex_unlock (&w->flush_lock);
+  r = check_failed (image, error);
+  if (r == 0 && link->descriptor_room > 0)
+    r = io_sync_inherited (link->files[0], error);
+  for (i = 0; i < link->nr_extents && r == 0; ++i) {
     const struct extent *e = link->extents[i];
-    struct io *io;
 
     /* Only extents with grains have an allocator. */
     if (!e->alloc)
       continue;
-    io = ((const struct grains *) e)->io;
-    if (progress_at (progress, i, error) == -1)
-      return -1;
-    if (io != synced && io_sync_now (io, error) == -1)
-      return fail_publishing (image, error);
+    interrupted = progress_at (progress, i, error);
+    if (interrupted == -1)
+      break;
+    r = io_sync_inherited (((const struct grains *) e)->io, error);
   }
-  return 0;
+  if (r == -1)
+    (void) fail_publishing (image, error);
+  pthread_mutex_lock (&w->flush_lock);
+  w->flushing = false;
+  pthread_cond_broadcast (&w->flushed);
+  pthread_mutex_unlock (&w->flush_lock);
+  return r == -1 ? -1 : interrupted;
 }
 
 /* What the last writer freed, and somebody was still reading when it had gone,
@@ -428,11 +471,10 @@ start (struct vmdk_image *image, struct progress *progress,
   if (check_failed (image, error) == -1 ||
       wait_for_readers (image, error) == -1 ||
       progress_at (progress, 0, error) == -1 ||
+      sync_metadata (image, progress, error) == -1 ||
       check_tables (image, error) == -1 ||
       begin_extents (image, progress, error) == -1 ||
-      /* This syncs the file that the descriptor is in. */
-      change_content_id (image, error) == -1 ||
-      sync_tables (image, progress, error) == -1)
+      change_content_id (image, error) == -1)
     return -1;
   atomic_fetch_add (&image->memory->nr_changed, 1);
   atomic_store (&image->writing.started, true);

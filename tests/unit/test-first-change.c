@@ -11,6 +11,9 @@
 #include "image.h"
 #include "../../vmdkcore/writing.h"
 
+/* The descriptor, and the extent. */
+#define NR_FILES 2
+
 static struct model m;
 static struct captured said;
 static struct vmdk_error error;
@@ -21,6 +24,9 @@ setup (void **state)
 {
   (void) state;
   model_init (&m, 1);
+  /* With a CID that is changed in place. */
+  strcpy (m.descriptor, "# Disk DescriptorFile\nversion=1\nCID=12345678\n"
+          "parentCID=ffffffff\ncreateType=\"custom\"\n");
   model_add_sparse (&m, 1000, 8, 128, true);
   folder_write_text (&m.folder, "disk.vmdk", m.descriptor);
   return 0;
@@ -69,7 +75,7 @@ write_too (void *opaque)
 }
 
 /* The first sync fails, while another client waits for what it is for. */
-static unsigned nr_syncs;
+static unsigned nr_syncs, fail_at;
 static const struct io_ops *file_ops;
 
 static int
@@ -153,13 +159,16 @@ flushing_pwrite (struct io *io, const void *buf, size_t count,
   return file_ops->pwrite (io, buf, count, offset, e);
 }
 
-/* The sync must be of who gets ready: it might fail, and tell only one. */
+/* The sync must be of who gets ready: it might fail, and tell only one.  The
+ * first, of what others have written, are waited for.
+ */
 static int
 flushing_sync (struct io *io, struct vmdk_error *e)
 {
   const unsigned before = nr_syncs;
 
-  flush_meanwhile ();
+  if (before >= NR_FILES)
+    flush_meanwhile ();
   assert_int_equal (nr_syncs++, before);
   return file_ops->sync (io, e);
 }
@@ -197,12 +206,79 @@ test_flushed (void **state)
     fail_msg ("%s", error.message);
   is_starting = false;
   assert_true (nr_flushes > 3);
-  assert_true (nr_syncs > 0);
+  assert_true (nr_syncs > NR_FILES);
   if (vmdk_pwrite (image, &byte, 1, 0, 0, &error) == -1 ||
       vmdk_end_writing (image, &error) == -1)
     fail_msg ("%s", error.message);
   m.bytes[0] = byte;
   assert_true (model_read_is_right (&m, image, 0, m.sectors * SECTOR_SIZE));
+}
+
+static int
+count_sync (struct io *io, struct vmdk_error *e)
+{
+  nr_syncs++;
+  return nr_syncs == fail_at ?
+    error_set (e, VMDK_ERROR_IO, EIO, "the disk is dying") :
+    file_ops->sync (io, e);
+}
+
+static struct io *
+hook_counting (void *opaque, struct io *io, struct vmdk_error *e)
+{
+  static struct io_ops ops;
+
+  (void) opaque;
+  (void) e;
+  file_ops = io->ops;
+  ops = *io->ops;
+  ops.sync = count_sync;
+  io->ops = &ops;
+  return io;
+}
+
+static const struct io_hook counting = { hook_counting, NULL };
+
+/* Another server that wrote the files may have been killed: what its clients
+ * flush when they have come back is on the disk then, though they change
+ * nothing any more.
+ */
+static void
+test_inherited (void **state)
+{
+  const uint8_t byte = 0xaa;
+
+  (void) state;
+  nr_syncs = fail_at = 0;
+  open_image (&counting);
+  assert_int_equal (vmdk_flush (image, &error), 0);
+  assert_int_equal (nr_syncs, NR_FILES);
+  assert_int_equal (vmdk_flush (image, &error), 0);
+  assert_int_equal (nr_syncs, NR_FILES);
+  if (vmdk_pwrite (image, &byte, 1, 0, 0, &error) == -1 ||
+      vmdk_flush (image, &error) == -1)
+    fail_msg ("%s", error.message);
+  m.bytes[0] = byte;
+  assert_true (model_read_is_right (&m, image, 0, m.sectors * SECTOR_SIZE));
+}
+
+/* And if they are not, everybody hears of it. */
+static void
+test_inherited_failed (void **state)
+{
+  const uint8_t byte = 0xaa;
+
+  (void) state;
+  nr_syncs = 0;
+  fail_at = NR_FILES;
+  open_image (&counting);
+  assert_int_equal (vmdk_flush (image, &error), -1);
+  assert_error (&error, VMDK_ERROR_IO, EIO, "the disk is dying");
+  assert_int_equal (vmdk_flush (image, &error), -1);
+  assert_error (&error, VMDK_ERROR_IO, EIO, "data may have been lost");
+  assert_int_equal (vmdk_pwrite (image, &byte, 1, 0, 0, &error), -1);
+  assert_error (&error, VMDK_ERROR_IO, EIO, "data may have been lost");
+  assert_int_equal (nr_syncs, NR_FILES);
 }
 
 int
@@ -211,6 +287,8 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown (test_failed, setup, teardown),
     cmocka_unit_test_setup_teardown (test_flushed, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_inherited, setup, teardown),
+    cmocka_unit_test_setup_teardown (test_inherited_failed, setup, teardown),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
