@@ -127,9 +127,9 @@ forget_lies (struct alloc *a, struct vmdk_error *error)
   return 0;
 }
 
-/* Locked. */
+/* *reread is set if the tables may not be what readers have seen.  Locked. */
 static int
-begin (struct alloc *a, struct vmdk_error *error)
+begin (struct alloc *a, bool *reread, struct vmdk_error *error)
 {
   const struct recover_unused unused = { add_unused, a };
   struct recover_report report;
@@ -144,8 +144,10 @@ begin (struct alloc *a, struct vmdk_error *error)
     return -1;
   recover_log (&report, a->g->io->name, a->g->logger);
   /* Without locks others may have changed what was read before. */
-  if (report.nr_mended > 0 || a->unclean || a->g->io->without_locks)
+  if (report.nr_mended > 0 || a->unclean || a->g->io->without_locks) {
     gtable_forget (a->g->gt);
+    *reread = true;
+  }
   if (a->kind->set_unclean (a->g, true, error) == -1)
     return -1;
   a->unclean = true;
@@ -161,12 +163,12 @@ begin (struct alloc *a, struct vmdk_error *error)
 }
 
 int
-alloc_begin (struct alloc *a, struct vmdk_error *error)
+alloc_begin (struct alloc *a, bool *reread, struct vmdk_error *error)
 {
   int r;
 
   pthread_mutex_lock (&a->lock);
-  r = begin (a, error);
+  r = begin (a, reread, error);
   pthread_mutex_unlock (&a->lock);
   return r;
 }
@@ -273,8 +275,6 @@ look_up (struct alloc *a, uint64_t offset, uint64_t count, uint64_t *code,
   const uint64_t grain = offset / grain_size;
   struct claim *c;
 
-  if (begin (a, error) == -1)
-    return -1;
   wait_for_claim (a, grain);
   *n = min_u64 (div_up (offset % grain_size + count, grain_size),
                 min_u64 (a->layout.nr_grains - grain, MAX_RUN));

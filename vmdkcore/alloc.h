@@ -84,10 +84,13 @@ extern void alloc_free (struct alloc *a);
 extern bool alloc_is_unclean (const struct alloc *a);
 
 /* Check the file, put it right if it is not, and mark it, unless that has
- * been done since the last alloc_end.  The functions that change grains do
- * it themselves.  Any thread.
+ * been done since the last alloc_end.  That comes before any change.  *reread
+ * is set if the tables may now be others than those by which requests that are
+ * still going on have found what they read: no place may be given away before
+ * these have ended.  Any thread.
  */
-extern int alloc_begin (struct alloc *a, struct vmdk_error *error);
+extern int alloc_begin (struct alloc *a, bool *reread,
+                        struct vmdk_error *error);
 
 /* The following three do what they say from 'offset' on for as much as can
  * be done at once, at most 'count', and put that into *done: nothing, if

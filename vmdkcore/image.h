@@ -25,7 +25,8 @@ struct writing {
   atomic_size_t pending;        /* bytes that changes take that have not been
                                    published */
 
-  atomic_bool is_read;          /* perhaps, what has been freed */
+  atomic_bool is_read;          /* perhaps, what has been freed, or is not in
+                                   the tables any more */
 
   /* Of the first change, which gives the link a new content ID. */
   pthread_mutex_t start_lock;

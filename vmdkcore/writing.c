@@ -115,10 +115,10 @@ fail_publishing (struct vmdk_image *image, const struct vmdk_error *reason)
  * the page cache.
  */
 static int
-begin_extent (struct vmdk_image *image, struct alloc *a,
+begin_extent (struct vmdk_image *image, struct alloc *a, bool *reread,
               struct vmdk_error *error)
 {
-  if (alloc_begin (a, error) == 0)
+  if (alloc_begin (a, reread, error) == 0)
     return 0;
   if (error->kind == VMDK_ERROR_NOMEM ||
       error->kind == VMDK_ERROR_INTERRUPTED)
@@ -136,16 +136,20 @@ begin_extents (struct vmdk_image *image, struct progress *progress,
                struct vmdk_error *error)
 {
   const struct link *link = image_top_link (image);
+  bool reread = false;
   size_t i;
+  int r = 0;
 
-  for (i = 0; i < link->nr_extents; ++i) {
+  for (i = 0; i < link->nr_extents && r == 0; ++i) {
     struct alloc *a = link->extents[i]->alloc;
 
     if (a && (progress_at (progress, i, error) == -1 ||
-              begin_extent (image, a, error) == -1))
-      return -1;
+              begin_extent (image, a, &reread, error) == -1))
+      r = -1;
   }
-  return 0;
+  if (reread)
+    atomic_store (&image->writing.is_read, true);
+  return r;
 }
 
 /* Can another program have changed a file though it is locked for reading,
@@ -443,7 +447,8 @@ sync_metadata (struct vmdk_image *image, struct progress *progress,
 }
 
 /* What the last writer freed, and somebody was still reading when it had gone,
- * must not be given away when the tables tell that it is not in use.
+ * must not be given away when the tables tell that it is not in use; nor what
+ * somebody found in tables that are not the same any more.
  */
 static int
 wait_for_readers (struct vmdk_image *image, struct vmdk_error *error)
@@ -454,8 +459,9 @@ wait_for_readers (struct vmdk_image *image, struct vmdk_error *error)
     return 0;
   if (!epochs_wait (&image->epochs, PATIENCE))
     return error_set (error, VMDK_ERROR_BUSY, EBUSY,
-                      "%s: a read that began before the last writer had gone "
-                      "has not ended", image_top_link (image)->name);
+                      "%s: a read that began before the last writer had gone, "
+                      "or before the tables were put right, has not ended",
+                      image_top_link (image)->name);
   atomic_store (&w->is_read, false);
   return 0;
 }
@@ -474,6 +480,7 @@ start (struct vmdk_image *image, struct progress *progress,
       sync_metadata (image, progress, error) == -1 ||
       check_tables (image, error) == -1 ||
       begin_extents (image, progress, error) == -1 ||
+      wait_for_readers (image, error) == -1 ||
       change_content_id (image, error) == -1)
     return -1;
   atomic_fetch_add (&image->memory->nr_changed, 1);

@@ -16,6 +16,10 @@
 #define GRAIN UINT64_C (4096)
 #define NR_GRAINS 125
 
+/* Where image.h puts the tables, bytes. */
+#define REDUNDANT_TABLE (2 * 512)
+#define PRIMARY_TABLE (4 * 512)
+
 static struct model m;
 static struct vmdk_error error;
 static struct vmdk_image *image;
@@ -157,12 +161,114 @@ test_next_session (void **state)
   run_with (write_later);
 }
 
+/* The file was not closed cleanly, and its tables are not on the disk: that
+ * shows when the first change drops the cache, or other copies are read.
+ */
+static bool has_lost_tables;
+
+static void
+lose_tables (struct io *io)
+{
+  static const uint8_t zeroes[4];
+  FILE *fp;
+
+  (void) io;
+  if (!has_lost_tables)
+    return;
+  has_lost_tables = false;
+  fp = fopen (folder_path (&m.folder, "sparse0"), "r+");
+  assert_non_null (fp);
+  assert_int_equal (fseek (fp, REDUNDANT_TABLE, SEEK_SET), 0);
+  assert_int_equal (fwrite (zeroes, 1, sizeof zeroes, fp), sizeof zeroes);
+  assert_int_equal (fseek (fp, PRIMARY_TABLE, SEEK_SET), 0);
+  assert_int_equal (fwrite (zeroes, 1, sizeof zeroes, fp), sizeof zeroes);
+  assert_int_equal (fclose (fp), 0);
+}
+
+static void
+write_first (void)
+{
+  memset (data, 'o', sizeof data);
+  assert_int_equal (vmdk_pwrite (image, data, sizeof data, GRAIN, 0, &error),
+                    -1);
+  assert_error (&error, VMDK_ERROR_BUSY, EBUSY, "has not ended");
+  assert_false (has_lost_tables);
+}
+
+static struct io *
+hook_losing (void *opaque, struct io *io, struct vmdk_error *e)
+{
+  static struct io_ops ops;
+
+  (void) opaque;
+  (void) e;
+  file_ops = io->ops;
+  ops = *io->ops;
+  ops.pread = slow_pread;
+  ops.drop_cache = lose_tables;
+  io->ops = &ops;
+  return io;
+}
+
+static void
+test_tables_lost (void **state)
+{
+  const struct io_hook hook = { hook_losing, NULL };
+  const struct vmdk_options options = { .writable = true };
+  static uint8_t buf[GRAIN];
+  const uint8_t unclean = 1;
+  FILE *fp;
+  size_t i;
+
+  (void) state;
+  model_init (&m, 1);
+  model_add_sparse (&m, NR_GRAINS * 8, 8, 128, true);
+  folder_write_text (&m.folder, "disk.vmdk", m.descriptor);
+  image = image_open (folder_path (&m.folder, "disk.vmdk"), &options, &hook,
+                      &error);
+  if (!image)
+    fail_msg ("%s", error.message);
+  memset (data, 'b', GRAIN);
+  assert_done (vmdk_begin_writing (image, &error));
+  assert_done (vmdk_trim (image, NR_GRAINS * GRAIN, 0, 0, &error));
+  assert_done (vmdk_pwrite (image, data, GRAIN, 0, 0, &error));
+  assert_done (vmdk_end_writing (image, &error));
+  vmdk_close (image);
+  fp = fopen (folder_path (&m.folder, "sparse0"), "r+");
+  assert_non_null (fp);
+  assert_int_equal (fseek (fp, HOSTED_UNCLEAN, SEEK_SET), 0);
+  assert_int_equal (fwrite (&unclean, 1, 1, fp), 1);
+  assert_int_equal (fclose (fp), 0);
+
+  image = image_open (folder_path (&m.folder, "disk.vmdk"), &options, &hook,
+                      &error);
+  if (!image)
+    fail_msg ("%s", error.message);
+  assert_done (vmdk_begin_writing (image, &error));
+  assert_done (vmdk_pread (image, buf, GRAIN, 0, &error));
+  has_lost_tables = true;
+  others = write_first;
+  is_slow = true;
+  assert_done (vmdk_pread (image, buf, GRAIN, 0, &error));
+  assert_false (is_slow);
+  for (i = 0; i < GRAIN; ++i)
+    assert_true (buf[i] == 'b' || buf[i] == 0);
+
+  assert_done (vmdk_pwrite (image, data, sizeof data, GRAIN, 0, &error));
+  assert_done (vmdk_pread (image, buf, GRAIN, 0, &error));
+  assert_int_equal (buf[0], 0);
+  assert_done (vmdk_end_writing (image, &error));
+  vmdk_close (image);
+  model_free (&m);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_session),
     cmocka_unit_test (test_next_session),
+    cmocka_unit_test (test_tables_lost),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
