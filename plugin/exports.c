@@ -338,11 +338,29 @@ remove_writer (struct export *e)
     nbdkit_error ("%s", error.message);
 }
 
-/* Locked. */
+/* A disk that has lost data is not opened again, for that would show nothing of
+ * it: the client that comes back would flush with success what is not there.
+ * Locked, by a user of the export.
+ */
+static void
+keep_failed (struct export *e)
+{
+  if (e->is_kept || !e->image || !vmdk_has_failed (e->image))
+    return;
+  e->is_kept = true;
+  pthread_mutex_lock (&exports_lock);
+  e->users++;
+  pthread_mutex_unlock (&exports_lock);
+}
+
+/* Locked, by a user of the export. */
 static void
 close_if_idle (struct export *e)
 {
-  if (e->nr_connections == 0 && !e->is_kept) {
+  if (e->nr_connections > 0)
+    return;
+  keep_failed (e);
+  if (!e->is_kept) {
     vmdk_close (e->image);
     e->image = NULL;
   }
@@ -415,19 +433,19 @@ exports_connect (bool readonly)
   return NULL;
 }
 
-/* What a client has written is published when it goes, though others stay. */
+/* What a client has written is published when it goes, though others stay.
+ * Locked, and not meanwhile: all who were there then may have gone when it is
+ * locked again, or others come.
+ */
 static void
-publish (const struct connection *c)
+publish (struct export *e)
 {
-  struct export *e = c->export;
   struct vmdk_error error;
-  bool wanted;
 
-  pthread_mutex_lock (&e->lock);
-  wanted = c->may_write && e->can_write && e->nr_writers > 1;
   pthread_mutex_unlock (&e->lock);
-  if (wanted && vmdk_flush (c->image, &error) == -1)
+  if (vmdk_flush (e->image, &error) == -1)
     nbdkit_error ("%s", error.message);
+  pthread_mutex_lock (&e->lock);
 }
 
 void
@@ -435,10 +453,12 @@ exports_disconnect (struct connection *c)
 {
   struct export *e = c->export;
 
-  publish (c);
   pthread_mutex_lock (&e->lock);
-  if (c->may_write)
+  if (c->may_write) {
+    if (e->can_write && e->nr_writers > 1)
+      publish (e);
     remove_writer (e);
+  }
   e->nr_connections--;
   close_if_idle (e);
   pthread_mutex_unlock (&e->lock);

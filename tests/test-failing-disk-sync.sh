@@ -74,3 +74,48 @@ END
 check disk-s002.vmdk twoGbMaxExtentSparse --size=4M --extent-size=2M
 check disk-delta002.vmdk custom --extents=VMFSSPARSE:2M,VMFSSPARSE:2M
 check disk-f002.vmdk twoGbMaxExtentFlat --size=4M --extent-size=2M
+
+# The same of a disk that is closed when nobody uses it: it must not be opened
+# anew as if nothing had been lost.
+for what in "dir=$TMP/disk" "$TMP/disk/machine.vmx"; do
+  make_image twoGbMaxExtentFlat --size=4M --extent-size=2M
+  cat >"$TMP/disk/machine.vmx" <<'END'
+scsi0:0.present = "TRUE"
+scsi0:0.fileName = "disk.vmdk"
+END
+  "$PYTHON" - "$what" <<'END'
+import errno
+import sys
+import time
+from failing_disk import fail
+from writing import Model, Server, fails
+
+model = Model.load()
+server = Server(sys.argv[1])
+h = server.connect()
+model.write(h, 1 << 20, 2 << 20)
+fail(("fdatasync", "disk-f002.vmdk"))
+fails(errno.EIO, h.flush)
+fail()
+fails(errno.EIO, h.flush)
+h.shutdown()
+
+# The server is told after the client that it has gone.
+for i in range(3):
+    time.sleep(0.3)
+    h = server.connect()
+    assert h.is_read_only()
+    assert "data may have been lost" in h.get_export_description()
+    model.check(h)
+    h.shutdown()
+server.stop()
+
+server = Server(sys.argv[1])
+h = server.connect()
+model.write(h, 1 << 20, 2 << 20)
+h.flush()
+model.check(h)
+h.shutdown()
+server.stop()
+END
+done

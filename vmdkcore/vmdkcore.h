@@ -310,6 +310,13 @@ extern int vmdk_begin_writing (struct vmdk_image *image,
 extern int vmdk_end_writing (struct vmdk_image *image,
                              struct vmdk_error *error);
 
+/* Are all later changes and flushes refused, because data may have been lost
+ * or the image could not be got ready or closed?  The image must stay open
+ * then while the process lives, if its clients are to know: one that is opened
+ * anew has not failed.  Any thread.
+ */
+extern bool vmdk_has_failed (const struct vmdk_image *image);
+
 /* The following change the image between vmdk_begin_writing and
  * vmdk_end_writing, and may be called by any number of threads.  Where two
  * of them, or one and a read, meet in the same bytes, either may win in

@@ -391,6 +391,12 @@ change_content_id (struct vmdk_image *image, struct vmdk_error *error)
   return r;
 }
 
+bool
+vmdk_has_failed (const struct vmdk_image *image)
+{
+  return atomic_load (&image->writing.failed);
+}
+
 int
 writing_check_change (const struct vmdk_image *image, uint64_t count,
                       uint64_t offset, struct vmdk_error *error)
