@@ -5,7 +5,7 @@
 
 # The file system is full: the client hears of it, and nothing is left that
 # could be taken for a stream, in the folder or of its space.  What fits is
-# written.
+# written, and nothing else.
 
 # shellcheck source=tests/functions.sh
 . "${srcdir:?run this with make check}/functions.sh"
@@ -80,6 +80,41 @@ print(messages)
 assert "No space left" in messages, messages
 END
 nothing_left
+
+# A grain of which only a part fits, and that becomes zeroes when there is
+# space again, leaves nothing in the finished file.
+random_raw 1
+create_stream 1M
+"$PYTHON" - "${create[@]}" <<'END'
+import os, sys
+import nbd
+from writing import Server
+
+small = os.path.dirname(os.environ["FOLDER"])
+filler = small + "/filler"
+with open(os.environ["RAW"], "r+b") as f:
+    raw = f.read(131072)
+    f.truncate(65536)
+    f.truncate(1 << 20)
+server = Server(sys.argv[1], *sys.argv[2:])
+h = server.connect()
+h.pwrite(raw[:65536], 0)
+left = os.statvfs(small)
+with open(filler, "wb") as f:
+    f.write(bytes(left.f_bavail * left.f_bsize - 20480))
+try:
+    h.pwrite(raw[65536:], 65536)
+    sys.exit("64 KiB were written to 20")
+except nbd.Error as e:
+    print(e)
+os.unlink(filler)
+h.zero(65536, 65536)
+h.flush()
+h.shutdown()
+server.stop()
+print(server.messages())
+END
+check_stream
 
 # What is too much uncompressed fits.
 make_raw $((60 << 20)) 1

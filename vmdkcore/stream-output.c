@@ -184,6 +184,17 @@ append_directory (struct stream_output *output, struct vmdk_error *error)
   return 0;
 }
 
+/* A grain of which only a part could be written is in the way if all that
+ * came after it is smaller: QEMU looks for the footer at the end of the file.
+ */
+static int
+cut_rest (struct stream_output *output, struct vmdk_error *error)
+{
+  const uint64_t size = output->end * SECTOR_SIZE;
+
+  return output->io->size > size ? io_truncate (output->io, size, error) : 0;
+}
+
 int
 stream_output_finish (struct stream_output *output, struct vmdk_error *error)
 {
@@ -198,7 +209,8 @@ stream_output_finish (struct stream_output *output, struct vmdk_error *error)
   fill_marker (end, 1, STREAM_FOOTER);
   fill_header (output, end + SECTOR_SIZE, gd_offset);
   fill_marker (end + 2 * SECTOR_SIZE, 0, STREAM_EOS);
-  if (append (output, end, sizeof end, 0, error) == -1)
+  if (append (output, end, sizeof end, 0, error) == -1 ||
+      cut_rest (output, error) == -1)
     return -1;
 
   area = calloc (1, size);

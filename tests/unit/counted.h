@@ -25,6 +25,7 @@ struct counted {
   uint64_t failing;             /* the first and, unless 'once' is set, */
   bool once;                    /* all that follow; 0: none */
   int err;
+  size_t part;                  /* of a write that fails: bytes written */
 
   unsigned lost;                /* a bit for each file whose sync fails, */
   unsigned too_large;           /* and whose writes fail with EFBIG */
@@ -68,11 +69,29 @@ counted_pwrite (struct io *io, const void *buf, size_t count,
 
   if (o->c->too_large & 1U << o->file)
     return error_sys (error, EFBIG, "pwrite: %s", io->name);
-  if (counted_fails (o->c, "pwrite", error))
+  if (counted_fails (o->c, "pwrite", error)) {
+    struct vmdk_error ignored;
+
+    (void) io_pwrite (o->inner, buf, min_u64 (o->c->part, count), offset,
+                      &ignored);
+    io_grow_to (io, o->inner->size);
     return -1;
+  }
   o->c->bytes_written += count;
   o->c->sizes[o->file] = max_u64 (o->c->sizes[o->file], offset + count);
+  io_grow_to (io, offset + count);
   return io_pwrite (o->inner, buf, count, offset, error);
+}
+
+static inline int
+counted_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
+{
+  struct counted_io *o = (struct counted_io *) io;
+
+  if (counted_fails (o->c, "truncate", error))
+    return -1;
+  atomic_store (&io->size, size);
+  return io_truncate (o->inner, size, error);
 }
 
 static inline int
@@ -99,6 +118,7 @@ counted_close (struct io *io)
 static const struct io_ops counted_ops = {
   .pread = counted_pread,
   .pwrite = counted_pwrite,
+  .truncate = counted_truncate,
   .sync = counted_sync,
   .close = counted_close,
 };

@@ -219,6 +219,56 @@ test_owed (void **state)
   }
 }
 
+/* The first of two grains is appended, and of the second a part only, before
+ * the disk is full.  Then that becomes zeroes.
+ */
+static void
+write_part (struct written *t, struct counted *c)
+{
+  struct vmdk_error error;
+
+  counted_init (c);
+  c->once = true;
+  c->err = ENOSPC;
+  c->part = 40000;
+  written_try (t, NR_GRAINS * GRAIN, 0, &c->hook, &error);
+  assert_non_null (t->w);
+  written_put (t, 0, GRAIN, 0);
+  c->failing = c->nr_calls + 1;
+  fill_kind (t->model + GRAIN, GRAIN, 0, &t->seed);
+  assert_int_equal (stream_writer_pwrite (t->w, t->model + GRAIN, GRAIN,
+                                          GRAIN, &error), -1);
+  assert_int_equal (error.err, ENOSPC);
+  written_zero (t, GRAIN, GRAIN);
+}
+
+/* What was written of a grain that is not there does not stay behind the end:
+ * there QEMU looks for the footer.
+ */
+static void
+test_part_left (void **state)
+{
+  static struct counted c;
+  struct vmdk_error error;
+  struct written t;
+
+  write_part (&t, &c);
+  written_finish (&t);
+  written_check (&t);
+  written_free (&t);
+
+  /* A file that cannot be cut is not made: a table, the directory, its marker
+   * and the end are written before that is tried.
+   */
+  write_part (&t, &c);
+  c.failing = c.nr_calls + 5;
+  assert_int_equal (stream_writer_finish (t.w, &error), -1);
+  assert_error (&error, VMDK_ERROR_IO, ENOSPC, "new.vmdk: was not made: ");
+  assert_error (&error, VMDK_ERROR_IO, ENOSPC, "truncate");
+  assert_int_equal (count_names (&t), 0);
+  written_free (&t);
+}
+
 /* The temporary file can be too large for its file system and the stream not:
  * then a write is tried again when less waits.
  */
@@ -366,6 +416,7 @@ main (void)
     cmocka_unit_test (test_each_call),
     cmocka_unit_test (test_tried_again),
     cmocka_unit_test (test_owed),
+    cmocka_unit_test (test_part_left),
     cmocka_unit_test (test_too_large),
     cmocka_unit_test (test_lost),
     cmocka_unit_test (test_name_taken),
