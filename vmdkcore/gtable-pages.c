@@ -108,24 +108,22 @@ directory_page_nr (const struct gtable *gt, uint64_t index)
 /* Read a page of one copy of the directory and decode it. */
 static int
 load_copy (struct gtable *gt, unsigned copy, uint64_t index,
-           struct table_page **page, struct vmdk_error *error)
+           struct raw_page *raw, struct vmdk_error *error)
 {
   const uint64_t first = index * GTABLE_PAGE_ENTRIES;
-  struct raw_page raw;
   uint64_t i;
 
   if (read_raw (gt, gt->l.directory[copy] * SECTOR_SIZE +
                 first * gt->l.entry_size,
-                directory_page_nr (gt, index), &raw, error) == -1)
+                directory_page_nr (gt, index), raw, error) == -1)
     return -1;
-  for (i = 0; i < raw.page->nr; ++i) {
-    const uint64_t code = has_failed (gt, &raw, i) ? ENTRY_BAD :
+  for (i = 0; i < raw->page->nr; ++i) {
+    const uint64_t code = has_failed (gt, raw, i) ? ENTRY_BAD :
       gt->l.decode_table (gt->l.opaque, first + i,
-                          get_raw (gt, raw.page, i));
+                          get_raw (gt, raw->page, i));
 
-    gtable_set_entry (gt, raw.page, i, code);
+    gtable_set_entry (gt, raw->page, i, code);
   }
-  *page = raw.page;
   return 0;
 }
 
@@ -133,7 +131,12 @@ static int
 load_redundant (struct gtable *gt, uint64_t index, struct table_page **page,
                 struct vmdk_error *error)
 {
-  return load_copy (gt, 1, index, page, error);
+  struct raw_page raw;
+
+  if (load_copy (gt, 1, index, &raw, error) == -1)
+    return -1;
+  *page = raw.page;
+  return 0;
 }
 
 /* Where the tables of a page follow each other without a gap, as all
@@ -160,47 +163,63 @@ gtable_note_tables (const struct gtable *gt, struct table_page *page)
   page->note[NOTE_TABLES_END] = end;
 }
 
-/* Load a page of the primary directory.  Where it is damaged, or says
- * that there is no table while the redundant one names one (no writer
- * ever removes a table), the redundant one counts.
+/* Mend a page of the primary directory by the redundant one: a table that
+ * only that names was lost, since no writer ever removes a table.  For the
+ * same reason a damaged entry, which was not 0, is no hole because the
+ * redundant one is 0; but one that could not be read may be.
  */
+static int
+mend_directory (struct gtable *gt, uint64_t index, struct raw_page *raw,
+                uint64_t *mended, struct vmdk_error *error)
+{
+  struct table_page *page = raw->page;
+  struct table_page *twin = get_page (gt, LEVEL_REDUNDANT, index,
+                                      load_redundant, error);
+  uint64_t i;
+
+  if (!twin)
+    return -1;
+  for (i = 0; i < page->nr; ++i) {
+    const uint64_t other = gtable_entry (gt, twin, i);
+
+    if (!entry_is_place (gtable_entry (gt, page, i)) &&
+        (entry_is_place (other) ||
+         (other != ENTRY_BAD && has_failed (gt, raw, i)))) {
+      gtable_set_entry (gt, page, i, other);
+      ++*mended;
+    }
+  }
+  page->transient |= twin->transient;
+  table_page_put (twin);
+  return 0;
+}
+
+/* Load a page of the primary directory, mended where it needs that. */
 static int
 load_directory (struct gtable *gt, uint64_t index, struct table_page **page,
                 struct vmdk_error *error)
 {
   const unsigned copy = gt->l.directory[0] == 0;
-  struct table_page *twin;
+  struct raw_page raw;
   bool suspect = false;
   uint64_t i, mended = 0;
 
-  if (load_copy (gt, copy, index, page, error) == -1)
+  if (load_copy (gt, copy, index, &raw, error) == -1)
     return -1;
-  for (i = 0; i < (*page)->nr && !suspect; ++i)
-    suspect = !entry_is_place (gtable_entry (gt, *page, i));
+  for (i = 0; i < raw.page->nr && !suspect; ++i)
+    suspect = !entry_is_place (gtable_entry (gt, raw.page, i));
 
-  if (suspect && copy == 0 && gt->l.directory[1] != 0) {
-    twin = get_page (gt, LEVEL_REDUNDANT, index, load_redundant, error);
-    if (!twin) {
-      table_page_put (*page);
-      return -1;
-    }
-    for (i = 0; i < (*page)->nr; ++i) {
-      const uint64_t code = gtable_entry (gt, *page, i);
-      const uint64_t other = gtable_entry (gt, twin, i);
-
-      if (!entry_is_place (code) && other != code && other != ENTRY_BAD) {
-        gtable_set_entry (gt, *page, i, other);
-        mended++;
-      }
-    }
-    (*page)->transient |= twin->transient;
-    table_page_put (twin);
+  if (suspect && copy == 0 && gt->l.directory[1] != 0 &&
+      mend_directory (gt, index, &raw, &mended, error) == -1) {
+    table_page_put (raw.page);
+    return -1;
   }
   if (mended > 0 && !atomic_flag_test_and_set (&gt->said_directory))
     logger_warn (gt->l.logger, "%s: the grain directory is damaged; "
                 "the redundant one is used for %" PRIu64 " of its entries, "
                 "and where else it is needed", gt->l.io->name, mended);
-  gtable_note_tables (gt, *page);
+  gtable_note_tables (gt, raw.page);
+  *page = raw.page;
   return 0;
 }
 

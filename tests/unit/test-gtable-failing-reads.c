@@ -149,6 +149,23 @@ test_directory_sector_mended (void **state)
   tables_free (&t);
 }
 
+/* Unlike an entry that is nonsense, one that cannot be read says nothing
+ * against a hole in the redundant directory.
+ */
+static void
+test_directory_sector_mended_with_holes (void **state)
+{
+  struct tables t;
+
+  init (&t, true);
+  tables_set_table (&t, 0, 130, 0);
+  tables_set_table (&t, 1, 130, 0);
+  fail_at (&t, t.layout.directory[0] + 1, 1, 0, FOREVER);
+  assert_run (&t, 130 * E, NR - 130 * E, ENTRY_HOLE, E);
+  assert_logged (&t.log, 1, "128 of its entries");
+  tables_free (&t);
+}
+
 /* A read of many sectors that fails once, while those of single sectors
  * do not, costs nothing.
  */
@@ -267,6 +284,7 @@ main (void)
     cmocka_unit_test (test_both_tables),
     cmocka_unit_test (test_directory_sector),
     cmocka_unit_test (test_directory_sector_mended),
+    cmocka_unit_test (test_directory_sector_mended_with_holes),
     cmocka_unit_test (test_once),
     cmocka_unit_test (test_redundant_directory_fails_for_a_while),
     cmocka_unit_test (test_way_to_redundant_table_fails_for_a_while),

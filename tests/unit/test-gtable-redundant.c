@@ -142,6 +142,32 @@ test_hole_and_damage (void **state)
   tables_free (&t);
 }
 
+/* Nonsense in the primary one stands where a table was, or it would be 0: a
+ * hole in the other is not what became of it.
+ */
+static void
+test_damage_and_hole (void **state)
+{
+  struct vmdk_error error;
+  uint64_t bad = 99;
+  struct tables t;
+
+  init (&t);
+  tables_set_table (&t, 0, 3, DAMAGED);
+  tables_set_table (&t, 1, 3, 0);
+  tables_set_table (&t, 0, 5, DAMAGED);
+  tables_open (&t);
+  assert_run (&t, 3 * E, NR - 3 * E, ENTRY_BAD, E);
+  assert_run (&t, 4 * E, NR - 4 * E, BASE + 4 * E * 16, NR - 4 * E);
+  assert_logged (&t.log, 1, " 1 of its entries");
+  assert_int_equal (gtable_check_directory (t.gt, &bad, &error), 0);
+  assert_int_equal (bad, 1);
+  assert_explained (&t, 3 * E, VMDK_ERROR_CORRUPT,
+                    "directory entry of grain table 3 at offset 2060 is "
+                    "0xfffffff0");
+  tables_free (&t);
+}
+
 /* A primary directory that validation has found unusable. */
 static void
 test_no_primary_directory (void **state)
@@ -382,6 +408,7 @@ main (void)
     cmocka_unit_test (test_damaged_redundant_directory),
     cmocka_unit_test (test_damaged_in_both),
     cmocka_unit_test (test_hole_and_damage),
+    cmocka_unit_test (test_damage_and_hole),
     cmocka_unit_test (test_no_primary_directory),
     cmocka_unit_test (test_damaged_table_entries),
     cmocka_unit_test (test_mended_with_holes),
