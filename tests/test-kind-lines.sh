@@ -25,7 +25,32 @@ for list in NOACCESS FLAT/NOACCESS; do
   serve_and "$IMAGE" '"$PYTHON" "$srcdir/check-reads.py" "$uri" "$MODEL" "$MAP"'
 done
 
-# A mapping file that does not have the size of its LUN is not its content.
+# A mapping file that has the size of its LUN is taken for its content, which a
+# warning says.
 make_image custom --extents=VMFSRDM:2M,FLAT:1M
+check_image
+serve_and "$IMAGE" true 2>"$OUT.log"
+grep 'warning: .*: maps a LUN' "$OUT.log"
+
+# One that does not is not its content, and neither is one with nothing in it.
 truncate -s 1M "$TMP"/disk/*rdm*.vmdk
-refuses 'maps a LUN' vmdk "$IMAGE"
+refuses 'maps a LUN: it has 1048576 bytes' vmdk "$IMAGE"
+truncate -s 0 "$TMP"/disk/*rdm*.vmdk
+truncate -s 2M "$TMP"/disk/*rdm*.vmdk
+find_out_about_holes
+[ "$host_has_holes" = no ] ||
+  refuses 'maps a LUN: nothing is stored in it' vmdk "$IMAGE"
+
+# A device may be larger, and the extent begin somewhere in it.
+make_image custom --extents=FLAT:1M,VMFSRAW:2M
+raw=$(echo "$TMP"/disk/*raw*.vmdk)
+{ head -c 512000 /dev/urandom; cat "$raw"; head -c 1000 /dev/zero; } >"$OUT.dev"
+mv "$OUT.dev" "$raw"
+LC_ALL=C sed -i '/VMFSRAW/s/$/ 1000/' "$IMAGE"
+grep -a 'VMFSRAW ".*" 1000$' "$IMAGE"
+# shellcheck disable=SC2016
+serve_and "$IMAGE" 'nbdcopy "$uri" "$OUT.raw"' 2>"$OUT.log"
+cmp "$OUT.raw" "$MODEL"
+if grep LUN "$OUT.log"; then
+  fail "a device was taken for something else"
+fi

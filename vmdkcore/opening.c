@@ -350,20 +350,27 @@ open_sparse_line (struct opening *o, struct line_file *file,
 }
 
 /* A pointer to a LUN that only VMFS resolves, unless it was copied with
- * what it points to.
+ * what it points to.  Elsewhere it often looks like a file of the LUN's size
+ * in which nothing was ever written.
  */
 static int
-check_rdm (struct opening *o, const struct io *io,
-           const struct extent_line *line)
+check_rdm (struct opening *o, struct io *io, const struct extent_line *line)
 {
   const uint64_t length = line->sectors * SECTOR_SIZE;
+  uint64_t hole;
 
-  if (io->size == length)
-    return 0;
-  return error_set (o->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
-                    "%s: maps a LUN: it has %" PRIu64 " bytes and not the %"
-                    PRIu64 " of the LUN, so it does not hold its content",
-                    io->name, io->size, length);
+  if (io->size != length)
+    return error_set (o->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
+                      "%s: maps a LUN: it has %" PRIu64 " bytes and not the "
+                      "%" PRIu64 " of the LUN, so it does not hold its "
+                      "content", io->name, io->size, length);
+  if (!io_is_stored (io, 0, length, &hole) && hole == length)
+    return error_set (o->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
+                      "%s: maps a LUN: nothing is stored in it, so it does "
+                      "not hold the content of the LUN", io->name);
+  logger_warn (o->context->env->logger, "%s: maps a LUN, and is taken for a "
+               "copy of its content since it has its size", io->name);
+  return 0;
 }
 
 struct extent *
@@ -396,8 +403,7 @@ open_line (struct opening *o, const struct extent_line *line)
   }
   if (is_sparse)
     return open_sparse_line (o, file, length);
-  if ((line->type == EXTENT_VMFSRDM || line->type == EXTENT_VMFSRAW) &&
-      check_rdm (o, file->io, line) == -1)
+  if (line->type == EXTENT_VMFSRDM && check_rdm (o, file->io, line) == -1)
     return NULL;
   return extent_flat_new (file->io, line->offset * SECTOR_SIZE, length,
                           o->error);
