@@ -168,22 +168,26 @@ try_name (struct search *s, const char *name, bool made_up)
   return NULL;
 }
 
-/* Look for the parent where the hint says and where it may have gone,
- * first beside the child: files that were copied together stay right,
- * and a path of another host means nothing here.
+/* Look for the parent where the hint says and where it may have gone.  A
+ * path from the child's folder says which of several files it is.  Any other
+ * may be of another host, so that what is beside the child comes first: files
+ * that were copied together stay right.
  */
 static struct link *
 try_hint (struct search *s, const char *hint)
 {
   const char *base = chain_base_name (hint);
+  const bool from_here = hint[0] != '/' && !path_is_windows (hint);
   struct link *link = NULL;
   char moved[PATH_MAX];
 
   s->is_beside = false;
-  if (*base)
+  if (from_here && base != hint)
+    link = try_name (s, hint, false);
+  if (!link && *base)
     link = try_name (s, base, base != hint);
   s->is_beside = *base && s->in_chain;
-  if (!link && base != hint)
+  if (!link && !from_here)
     link = try_name (s, hint, false);
   if (!link && chain_moved_name (hint, moved))
     link = try_name (s, moved, strncmp (hint, "..\\", 3) != 0);

@@ -583,6 +583,15 @@ has_control_character (const char *name)
   return false;
 }
 
+bool
+path_is_windows (const char *name)
+{
+  const char letter = (char) (name[0] | 0x20);
+
+  return strchr (name, '\\') != NULL ||
+    (letter >= 'a' && letter <= 'z' && name[1] == ':' && name[2] == '/');
+}
+
 struct io *
 path_open_entry (const struct path_policy *policy, int dir,
                  const char *name, int *folder, struct vmdk_error *error)

@@ -71,6 +71,11 @@ extern struct io *path_open_named (const struct path_policy *policy,
  */
 extern bool path_is_no_file (const struct vmdk_error *error);
 
+/* Was the name made on Windows?  So it was if it has backslashes, or a drive
+ * letter before a folder.
+ */
+extern bool path_is_windows (const char *name);
+
 /* Open a file that was found in the folder 'dir' under this name, which is
  * taken as it is, whatever characters it has.  All else is as with
  * path_open_named.

@@ -263,7 +263,7 @@ add_parent (const struct look *l, const char *name, const struct parent *p)
 }
 
 /* The parent is looked for beside the child, where the hint says, and where it
- * may have gone.
+ * may have gone; which of these is the first does not matter here.
  */
 static int
 add_hint (const struct look *l, const char *hint, const struct parent *p)

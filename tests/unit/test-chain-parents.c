@@ -103,7 +103,9 @@ test_beside (void **state)
   }
 }
 
-/* Beside the child comes first, then below it. */
+/* Below the child, if that is what a relative name says; beside it first, if
+ * the name may be of another host.
+ */
 static void
 test_below (void **state)
 {
@@ -114,8 +116,11 @@ test_below (void **state)
   write_child ("sub\\base.vmdk");
   assert_opens ("vm/c.vmdk", &no_options, "sc", 2);
   write_base ("vm/base.vmdk", 'b');
-  write_child ("sub/base.vmdk");
   assert_opens ("vm/c.vmdk", &no_options, "bc", 2);
+  write_child ("D:/sub/base.vmdk");
+  assert_opens ("vm/c.vmdk", &no_options, "bc", 2);
+  write_child ("sub/base.vmdk");
+  assert_opens ("vm/c.vmdk", &no_options, "sc", 2);
 }
 
 /* Outside the folder of the child one must be allowed, where the hint
@@ -314,7 +319,7 @@ test_ignored_and_damaged (void **state)
   const struct vmdk_options ignore = { .ignore_cid = true };
 
   folder_make_dir (&folder, "vm/sub");
-  write_child ("sub/base.vmdk");
+  write_child ("sub\\base.vmdk");
   folder_write_text (&folder, "vm/base.vmdk",
                      "# Disk DescriptorFile\nversion=1\nCID=7\n"
                      "parentCID=ffffffff\ncreateType=\"vmfs\"\n"
@@ -331,7 +336,7 @@ test_ignored_and_right (void **state)
   const struct vmdk_options ignore = { .ignore_cid = true };
 
   folder_make_dir (&folder, "vm/sub");
-  write_child ("sub/base.vmdk");
+  write_child ("sub\\base.vmdk");
   write_base ("vm/sub/base.vmdk", 's');
   link_write (&folder, "vm/base.vmdk", 7, UINT32_MAX, NULL, "bb", 1);
   assert_opens ("vm/c.vmdk", &ignore, "sc", 2);
@@ -339,6 +344,9 @@ test_ignored_and_right (void **state)
   link_write (&folder, "vm/sub/base.vmdk", 8, UINT32_MAX, NULL, "ss", 1);
   assert_opens ("vm/c.vmdk", &ignore, "bc", 2);
   assert_logged (&log_lines, 1, "the CID of base.vmdk is 00000007");
+  write_child ("sub/base.vmdk");
+  assert_opens ("vm/c.vmdk", &ignore, "sc", 2);
+  assert_logged (&log_lines, 1, "the CID of base.vmdk is 00000008");
 }
 
 /* Nor while the right one may be there, but cannot be opened. */
@@ -563,7 +571,7 @@ test_many_candidates (void **state)
   unsigned i;
 
   for (i = 0; i < 5; ++i) {
-    snprintf (hint, sizeof hint, "r/%u.vmdk", i + 1);
+    snprintf (hint, sizeof hint, "r\\%u.vmdk", i + 1);
     snprintf (name, sizeof name, "%s/%u.vmdk", in, i);
     link_write (&folder, name, 1, 1, hint, "..", 1);
     snprintf (name, sizeof name, "%s/%u.vmdk", in, i + 1);
@@ -601,7 +609,7 @@ test_much_text (void **state)
   folder_write_text (&folder, "vm/text", text);
   free (text);
   for (i = 0; i < 120; ++i) {
-    snprintf (hint, sizeof hint, "r/%u.vmdk", i + 1);
+    snprintf (hint, sizeof hint, "r\\%u.vmdk", i + 1);
     snprintf (name, sizeof name, "%s/%u.vmdk", in, i);
     link_write (&folder, name, 1, i < 119 ? 1 : UINT32_MAX, hint, "..", 1);
     snprintf (name, sizeof name, "%s/%u.vmdk", in, i + 1);
