@@ -13,7 +13,8 @@
 #include "gtable-pages.h"
 
 /* In the note of a directory page: the sectors between these two hold
- * grain tables and nothing else.  Both 0 if that is not known.
+ * grain tables, and directories, and nothing else.  Both 0 if that is not
+ * known.
  */
 enum {
   NOTE_TABLES_START,
@@ -159,8 +160,40 @@ gtable_note_tables (const struct gtable *gt, struct table_page *page)
       return;
     end = code + gt->l.table_size;
   }
-  page->note[NOTE_TABLES_START] = start;
-  page->note[NOTE_TABLES_END] = end;
+  /* More may be known. */
+  if (start < page->note[NOTE_TABLES_START] ||
+      end > page->note[NOTE_TABLES_END]) {
+    page->note[NOTE_TABLES_START] = start;
+    page->note[NOTE_TABLES_END] = end;
+  }
+}
+
+/* All known writers place the redundant directory, its tables, the primary
+ * one and its tables behind each other.  Where the header and the first
+ * entries of a page say so, a grain can lie in none of them.
+ */
+static void
+note_usual_layout (const struct gtable *gt, uint64_t index,
+                   struct table_page *page)
+{
+  const uint64_t gd = gt->l.directory[0], rgd = gt->l.directory[1];
+  const uint64_t directory = div_up (gt->nr_tables * gt->l.entry_size,
+                                     SECTOR_SIZE);
+  const uint64_t all = directory + gt->nr_tables * gt->l.table_size;
+  const uint64_t first = index * GTABLE_PAGE_ENTRIES;
+  const uint64_t to_first = directory + first * gt->l.table_size;
+  struct vmdk_error ignored;
+  uint8_t raw[8];
+
+  if (gd == 0 || rgd == 0 || rgd + all != gd ||
+      gtable_entry (gt, page, 0) != gd + to_first ||
+      io_pread (gt->l.io, raw, gt->l.entry_size,
+                rgd * SECTOR_SIZE + first * gt->l.entry_size,
+                &ignored) == -1 ||
+      gtable_raw (gt, raw) != rgd + to_first)
+    return;
+  page->note[NOTE_TABLES_START] = rgd;
+  page->note[NOTE_TABLES_END] = gd + all;
 }
 
 /* Mend a page of the primary directory by the redundant one: a table that
@@ -219,6 +252,7 @@ load_directory (struct gtable *gt, uint64_t index, struct table_page **page,
                 "the redundant one is used for %" PRIu64 " of its entries, "
                 "and where else it is needed", gt->l.io->name, mended);
   gtable_note_tables (gt, raw.page);
+  note_usual_layout (gt, index, raw.page);
   *page = raw.page;
   return 0;
 }

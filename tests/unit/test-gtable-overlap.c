@@ -112,6 +112,82 @@ test_grains_between_tables (void **state)
   tables_free (&t);
 }
 
+/* Let the second copy be the primary one, as all known writers have it. */
+static void
+swap_copies (struct tables *t)
+{
+  const uint64_t directory = t->layout.directory[0];
+  const uint64_t table = t->first_table[0];
+
+  t->layout.directory[0] = t->layout.directory[1];
+  t->layout.directory[1] = directory;
+  t->first_table[0] = t->first_table[1];
+  t->first_table[1] = table;
+}
+
+/* What a grain of the first table and one of the last give that both copies
+ * place at this sector.
+ */
+static void
+check_place (struct tables *t, uint64_t sector, bool bad)
+{
+  const uint64_t last = (t->nr_tables - 1) * E + 3;
+
+  tables_set_grains (t, 5, sector);
+  tables_set_grains (t, last, sector);
+  tables_reopen (t, t->size);
+  assert_run (t, 5, 1, bad ? ENTRY_BAD : sector, 1);
+  assert_run (t, last, 1, bad ? ENTRY_BAD : sector, 1);
+  if (bad)
+    assert_explained (t, last, VMDK_ERROR_CORRUPT, "holds metadata");
+}
+
+/* In the usual layout no grain lies in any table of either copy, whichever
+ * page of the directory names it.
+ */
+static void
+check_usual_layout (uint64_t nr_tables)
+{
+  struct tables t;
+
+  tables_init (&t, 4, E, nr_tables * E, GRAIN, true);
+  swap_copies (&t);
+  tables_open (&t);
+  check_place (&t, tables_sector (&t, 1, 0), true);
+  check_place (&t, tables_sector (&t, 1, nr_tables / 2), true);
+  check_place (&t, tables_sector (&t, 1, nr_tables) - 1, true);
+  check_place (&t, tables_sector (&t, 0, 0), true);
+  check_place (&t, tables_sector (&t, 0, nr_tables) - 1, true);
+  check_place (&t, tables_sector (&t, 0, nr_tables), false);
+  tables_free (&t);
+}
+
+static void
+test_usual_layout (void **state)
+{
+  check_usual_layout (100);
+  check_usual_layout (4097);
+  check_usual_layout (9000);
+}
+
+/* Of another layout less is known: what is between may be a grain. */
+static void
+test_other_layouts (void **state)
+{
+  struct tables t;
+
+  tables_init (&t, 4, E, 100 * E, GRAIN, true);
+  tables_open (&t);
+  check_place (&t, tables_sector (&t, 1, 50), false);
+  swap_copies (&t);
+  tables_set_table (&t, 1, 0, BASE);
+  check_place (&t, tables_sector (&t, 1, 50), false);
+  tables_set_table (&t, 1, 0, tables_sector (&t, 1, 0));
+  tables_set_table (&t, 0, 0, BASE);
+  check_place (&t, tables_sector (&t, 1, 50), false);
+  tables_free (&t);
+}
+
 int
 main (void)
 {
@@ -121,6 +197,8 @@ main (void)
     cmocka_unit_test (test_mended),
     cmocka_unit_test (test_with_absent_tables),
     cmocka_unit_test (test_grains_between_tables),
+    cmocka_unit_test (test_usual_layout),
+    cmocka_unit_test (test_other_layouts),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
