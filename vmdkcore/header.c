@@ -351,6 +351,22 @@ cowd_decode (const uint8_t *p, uint64_t file_size, const char *name,
   return 0;
 }
 
+/* The fields of a header end at 'from'.  What is behind them could change
+ * what they mean.
+ */
+static int
+check_padding (const uint8_t *p, size_t from, const char *name,
+               const char *what, struct vmdk_error *error)
+{
+  size_t i;
+
+  for (i = from; i < SESPARSE_HEADER_SIZE; ++i)
+    if (p[i] != 0)
+      return error_set (error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
+                        "%s: %s: unknown data at offset %zu", name, what, i);
+  return 0;
+}
+
 int
 sesparse_decode (const uint8_t *p, uint64_t file_size, const char *name,
                  struct sesparse_header *h, struct vmdk_error *error)
@@ -386,6 +402,8 @@ sesparse_decode (const uint8_t *p, uint64_t file_size, const char *name,
       return error_set (error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
                         "%s: header: unknown flags 0x%" PRIx64
                         " at offset %zu", name, load_le64 (p + i), i);
+  if (check_padding (p, 208, name, "header", error) == -1)
+    return -1;
   if (h->capacity == 0 || h->capacity > MAX_SECTORS)
     return corrupt (error, name, "the capacity of %" PRIu64 " sectors "
                     "is not between 1 and %" PRIu64,
@@ -430,5 +448,5 @@ sesparse_check_volatile (const uint8_t *p, const char *name,
                       "%s: was not closed cleanly and has a journal to "
                       "replay, whose format is not known: open it once "
                       "with ESXi", name);
-  return 0;
+  return check_padding (p, 32, name, "volatile header", error);
 }

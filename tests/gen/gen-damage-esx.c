@@ -19,8 +19,10 @@
 #define SE_GTS_SIZE 152
 #define SE_GRAINS 192
 #define SE_GRAINS_SIZE 200
+#define SE_PADDING 208
 #define SE_VOLATILE SECTOR
 #define SE_REPLAY (SECTOR + 24)
+#define SE_VOLATILE_PADDING (SECTOR + 504)
 
 /* COWD. */
 
@@ -272,6 +274,8 @@ const struct damage damage_esx[] = {
   SE_FIELD ("sesparse-gt-size-128", SE_GT_SIZE, 128,
             "grain tables of 128 sectors"),
   SE_FIELD ("sesparse-flags", SE_FLAGS, 1, "unknown flags"),
+  SE_FIELD ("sesparse-padding", SE_PADDING, 1,
+            "something behind the fields of the header"),
   SE_FIELD ("sesparse-gd-past-file", SE_GD, UINT64_C (1) << 40,
             "grain directory behind the end of the file"),
   SE_FIELD ("sesparse-gd-huge", SE_GD, UINT64_MAX,
@@ -292,6 +296,8 @@ const struct damage damage_esx[] = {
             "the volatile header has another magic"),
   SE_FIELD ("sesparse-journal", SE_REPLAY, 1,
             "the journal must be replayed"),
+  SE_FIELD ("sesparse-volatile-padding", SE_VOLATILE_PADDING, 1,
+            "something behind the fields of the volatile header"),
   SE_FILES ("sesparse-type-unknown", OPEN, NULL, se_type_unknown,
             "a grain table entry of type 5"),
   SE_FILES ("sesparse-type-0-with-index", OPEN, NULL, se_type_0_with_index,

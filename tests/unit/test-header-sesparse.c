@@ -150,6 +150,23 @@ test_flags (void **state)
   }
 }
 
+/* What is behind the fields: there a later version can have more of them. */
+static void
+test_padding (void **state)
+{
+  static const unsigned at[] = { 208, 300, 511 };
+  size_t i;
+
+  for (i = 0; i < ARRAY_LENGTH (at); ++i) {
+    char piece[60];
+
+    setup (state);
+    header[at[i]] = 1;
+    snprintf (piece, sizeof piece, "unknown data at offset %u", at[i]);
+    assert_refused (FILE_SIZE, VMDK_ERROR_UNSUPPORTED, piece);
+  }
+}
+
 /* What only a writer needs. */
 static void
 test_ignored (void **state)
@@ -332,6 +349,28 @@ test_volatile (void **state)
   }
 }
 
+static void
+test_volatile_padding (void **state)
+{
+  static const unsigned at[] = { 32, 511 };
+  uint8_t p[SESPARSE_HEADER_SIZE] = { 0 };
+  struct vmdk_error error;
+  size_t i;
+
+  store_le64 (p, 0xcafecafe);
+  for (i = 0; i < ARRAY_LENGTH (at); ++i) {
+    char piece[80];
+
+    p[at[i]] = 0x80;
+    assert_int_equal (sesparse_check_volatile (p, "t.vmdk", &error), -1);
+    snprintf (piece, sizeof piece,
+              "t.vmdk: volatile header: unknown data at offset %u", at[i]);
+    assert_error (&error, VMDK_ERROR_UNSUPPORTED, ENOTSUP, piece);
+    p[at[i]] = 0;
+  }
+  assert_int_equal (sesparse_check_volatile (p, "t.vmdk", &error), 0);
+}
+
 int
 main (void)
 {
@@ -340,6 +379,7 @@ main (void)
     cmocka_unit_test_setup (test_version, setup),
     cmocka_unit_test_setup (test_sizes, setup),
     cmocka_unit_test_setup (test_flags, setup),
+    cmocka_unit_test_setup (test_padding, setup),
     cmocka_unit_test_setup (test_ignored, setup),
     cmocka_unit_test_setup (test_capacity, setup),
     cmocka_unit_test_setup (test_large, setup),
@@ -348,6 +388,7 @@ main (void)
     cmocka_unit_test_setup (test_overlaps, setup),
     cmocka_unit_test_setup (test_volatile_place, setup),
     cmocka_unit_test (test_volatile),
+    cmocka_unit_test (test_volatile_padding),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
