@@ -74,14 +74,15 @@ stream_pack (struct deflater *deflater, uint64_t grain, const void *in)
 }
 
 /* Append 'size' bytes.  Entries of tables and of the directory have 32 bits,
- * so that nothing can lie behind 2 TiB; the 'main' part of what is appended
- * begins at that sector of it.
+ * so that nothing can lie behind 2 TiB, nor in the last sector of that, whose
+ * number is read as damage; the 'main' part of what is appended begins at
+ * that sector of it.
  */
 static int
 append (struct stream_output *output, const void *data, size_t size,
         uint64_t main, struct vmdk_error *error)
 {
-  if (output->end + main > UINT32_MAX)
+  if (output->end + main >= UINT32_MAX)
     return error_set (error, VMDK_ERROR_UNSUPPORTED, EFBIG,
                       "%s: a stream cannot be larger than 2 TiB",
                       output->io->name);

@@ -241,7 +241,7 @@ test_large (void **state)
   }
 }
 
-/* Entries of tables have 32 bits. */
+/* Entries of tables have 32 bits, and the last of their values is no place. */
 static void
 test_too_large (void **state)
 {
@@ -260,11 +260,12 @@ test_too_large (void **state)
   assert_non_null (io);
   assert_int_equal (stream_output_init (&output, io, 1 << 20, "", &error),
                     0);
-  output.end = UINT32_MAX;
+  output.end = UINT32_MAX - 1;
   size = stream_pack (d, 7, grain);
   assert_int_equal (stream_output_grain (&output, 7, d->output, size,
                                          &sector, &error), 0);
-  assert_int_equal (sector, UINT32_MAX);
+  assert_int_equal (sector, UINT32_MAX - 1);
+  assert_int_equal (output.end, UINT32_MAX);
   assert_int_equal (stream_output_grain (&output, 8, d->output, size,
                                          &sector, &error), -1);
   assert_error (&error, VMDK_ERROR_UNSUPPORTED, EFBIG, "2 TiB");
