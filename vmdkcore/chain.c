@@ -151,7 +151,7 @@ try_name (struct search *s, const char *name, bool made_up)
                                      &missing, &error));
   if (link || missing ||
       (made_up && (error.kind == VMDK_ERROR_DENIED || s->in_chain)) ||
-      (s->is_beside && s->in_chain && strchr (name, '\\')))
+      (s->is_beside && s->in_chain && path_is_windows (name)))
     return link;
   if (!s->refused)
     error_prefix (&error, "%s: its parent", s->child->name);

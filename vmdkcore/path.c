@@ -620,7 +620,7 @@ path_open_named (const struct path_policy *policy, int dir,
   }
 
   io = open_literal (policy, dir, name, folder, &outside, error);
-  if (io || !path_is_no_file (error) || !strchr (name, '\\'))
+  if (io || !path_is_no_file (error) || !path_is_windows (name))
     return io;
 
   /* A name made on Windows.  What it says of folders is tried if it is

@@ -56,11 +56,11 @@ extern struct io *path_open_user (const struct path_policy *policy,
 
 /* Open a file named by an image in the folder 'dir', under the
  * confinement rule.  If there is no such file path_is_no_file tells it.
- * A name with backslashes that does not exist as it is written is taken
- * for one made on Windows: what it says of folders is followed from 'dir',
- * and if nothing is there its last part is looked for in 'dir'.  Unless
- * 'folder' is NULL, *folder gets the folder that the file really lies in,
- * as a new descriptor.
+ * If one that was made on Windows does not exist as it is written, what it
+ * says of folders is followed from 'dir', unless it is absolute, and if
+ * nothing is there its last part is looked for in 'dir'.  Unless 'folder' is
+ * NULL, *folder gets the folder that the file really lies in, as a new
+ * descriptor.
  */
 extern struct io *path_open_named (const struct path_policy *policy,
                                    int dir, const char *name, int *folder,

@@ -478,6 +478,9 @@ test_loops (void **state)
   link_write (&folder, "vm/c.vmdk", 1, 1, "D:\\other\\c.vmdk", ".c", 1);
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
                   "was found neither");
+  link_write (&folder, "vm/c.vmdk", 1, 1, "D:/other/c.vmdk", ".c", 1);
+  assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_IO, ENOENT,
+                  "was found neither");
   link_write (&folder, "vm/c.vmdk", 1, 1, "..\\other\\c.vmdk", ".c", 1);
   assert_refused ("vm/c.vmdk", &no_options, VMDK_ERROR_DENIED, EACCES,
                   "../other/c.vmdk: lies outside");

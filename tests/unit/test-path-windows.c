@@ -20,6 +20,8 @@ test_found (void **state)
   assert_opens (n, ".\\disk.vmdk", "image/disk.vmdk");
   assert_opens (n, "C:\\VMs\\a\\disk.vmdk", "image/disk.vmdk");
   assert_opens (n, "C:/VMs\\a\\disk.vmdk", "image/disk.vmdk");
+  assert_opens (n, "C:/VMs/a/disk.vmdk", "image/disk.vmdk");
+  assert_opens (n, "z:/disk.vmdk", "image/disk.vmdk");
   assert_opens (n, "\\\\server\\share\\disk.vmdk", "image/disk.vmdk");
   assert_opens (n, "\\disk.vmdk", "image/disk.vmdk");
   assert_opens (n, "gone\\disk.vmdk", "image/disk.vmdk");
@@ -77,6 +79,22 @@ test_drive (void **state)
   folder_make_dir (&n->folder, "image/C:");
   named_write (n, "image/C:/disk.vmdk");
   assert_opens (n, "C:\\disk.vmdk", "image/disk.vmdk");
+  assert_opens (n, "C:/disk.vmdk", "image/C:/disk.vmdk");
+}
+
+/* Only one letter is a drive. */
+static void
+test_no_drive (void **state)
+{
+  static const char *const names[] = {
+    "CD:/disk.vmdk", "1:/disk.vmdk", ":/disk.vmdk", "C/disk.vmdk",
+    "C:disk.vmdk", "@:/disk.vmdk", "\xc3:/disk.vmdk",
+  };
+  struct named *n = *state;
+  size_t i;
+
+  for (i = 0; i < ARRAY_LENGTH (names); ++i)
+    assert_fails (n, names[i], VMDK_ERROR_IO, ENOENT, names[i]);
 }
 
 /* The error is that of the name as it was written. */
@@ -85,7 +103,7 @@ test_not_found (void **state)
 {
   static const char *const names[] = {
     "none\\none.vmdk", "C:\\VMs\\none.vmdk", "\\", "\\\\", "C:\\",
-    "\\\\.\\PhysicalDrive0",
+    "C:/", "C:/VMs/none.vmdk", "\\\\.\\PhysicalDrive0",
   };
   struct named *n = *state;
   size_t i;
@@ -174,6 +192,7 @@ main (void)
     named_test (test_long),
     named_test (test_literal),
     named_test (test_drive),
+    named_test (test_no_drive),
     named_test (test_not_found),
     named_test (test_converted_is_told),
     named_test (test_no_other_file),
