@@ -101,13 +101,19 @@ end_stream ()
 # nothing_visible: whatever is in the folder, no name but a hidden one.
 nothing_visible ()
 {
-  [ -z "$(ls "$FOLDER")" ] || fail "there is something: $(ls "$FOLDER")"
+  local visible
+
+  visible=$(ls "$FOLDER")
+  [ -z "$visible" ] || fail "there is something: $visible"
 }
 
 # nothing_left: there is nothing in the folder.
 nothing_left ()
 {
-  [ -z "$(ls -A "$FOLDER")" ] || fail "this was left: $(ls -A "$FOLDER")"
+  local left
+
+  left=$(ls -A "$FOLDER")
+  [ -z "$left" ] || fail "this was left: $left"
 }
 
 # check_structure: the stream alone is in its folder, and everybody takes it.

@@ -31,13 +31,16 @@ make_child ()
 # order.
 lists ()
 {
+  local names
+
   # shellcheck disable=SC2016
-  [ "$(nbdkit -r -U - vmdk "$1" "${@:3}" --run '"$PYTHON" -c "
+  names=$(nbdkit -r -U - vmdk "$1" "${@:3}" --run '"$PYTHON" -c "
 import nbd
 h, names = nbd.NBD(), []
 h.set_opt_mode(True)
 h.connect_unix(\"$unixsocket\")
 h.opt_list(lambda name, _: names.append(name))
 h.opt_abort()
-print(*names)"')" = "$2" ] || fail "these are not the exports: $2"
+print(*names)"')
+  [ "$names" = "$2" ] || fail "these are not the exports: $2"
 }

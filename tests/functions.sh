@@ -23,6 +23,8 @@
 # sanitizer saw, has failed.
 
 set -eu -o pipefail
+# Else bash clears -e inside $( ).
+shopt -s inherit_errexit
 
 # For the server and the programs of the core, not for clients, which it makes
 # slow.

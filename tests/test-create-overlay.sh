@@ -60,7 +60,8 @@ for base in monolithicSparse monolithicFlat twoGbMaxExtentSparse vmfs \
   for kind in monolithic-sparse split-sparse vmfs-sparse; do
     cp "$TMP/base.raw" "$TMP/base.keep"
     add child.vmdk base.vmdk $kind
-    [ "$(parents)" = "$before" ]
+    after=$(parents)
+    [ "$after" = "$before" ]
     qemu-img compare -q -f vmdk -F raw "$TMP/disk/child.vmdk" "$TMP/base.raw"
     grep -a '^parentFileNameHint="base.vmdk"' "$TMP/disk/child.vmdk"
     rm -f "$TMP"/disk/child*
@@ -78,7 +79,8 @@ add two.vmdk below/one.vmdk vmfs-sparse
 grep '^parentFileNameHint="below/one.vmdk"' "$TMP/disk/two.vmdk"
 add three.vmdk two.vmdk monolithic-sparse
 qemu-img compare -q -f vmdk -F raw "$TMP/disk/three.vmdk" "$TMP/base.raw"
-[ "$(cd "$TMP/disk/below" && sha256sum -- base*)" = "$before" ]
+after=$(cd "$TMP/disk/below" && sha256sum -- base*)
+[ "$after" = "$before" ]
 
 # Names that mean something else to some program, or to the shell.
 for name in 'a b.vmdk' 'grüße.vmdk' '-x.vmdk' 'a\b.vmdk' 'p%s.vmdk' \

@@ -18,8 +18,11 @@ mkdir "$folder"
 # refused PATTERN PARAMETER...
 refused ()
 {
+  local left
+
   refuses "$1" vmdk "${@:2}"
-  [ -z "$(ls -A "$folder")" ] || fail "left: $(ls -A "$folder")"
+  left=$(ls -A "$folder")
+  [ -z "$left" ] || fail "left: $left"
 }
 
 create=("$new" create=true)

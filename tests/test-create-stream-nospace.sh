@@ -46,7 +46,8 @@ for cache in 64M 2M; do
   grep -i 'no space left' "$TMP/log"
   nothing_left
   rmdir "$FOLDER"
-  [ "$(free_space)" -ge $((free - 1)) ] || fail "space is missing"
+  now=$(free_space)
+  [ "$now" -ge $((free - 1)) ] || fail "space is missing"
 done
 
 # Backwards, so that everything waits.

@@ -44,7 +44,8 @@ sed -i 's/^CID=.*/CID=1/' "$IMAGE"
 inode=$(stat -c %i "$IMAGE")
 change 2048
 grep -E '^CID=[0-9a-f]{8}' "$IMAGE"
-[ "$(stat -c %i "$IMAGE")" != "$inode" ]
+now=$(stat -c %i "$IMAGE")
+[ "$now" != "$inode" ]
 
 # Sectors of one block by several clients at once: none is lost.
 make_image monolithicFlat --size=1M

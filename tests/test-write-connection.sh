@@ -22,7 +22,7 @@ state ()
 # check KIND [OPTION OF MKVMDK...]
 check ()
 {
-  local before
+  local before after
 
   make_image "$@"
   before=$(state)
@@ -64,7 +64,8 @@ model.check(h)
 h.shutdown()
 server.stop()
 END
-  [ "$(state)" = "$before" ] || fail "$*: a file has changed"
+  after=$(state)
+  [ "$after" = "$before" ] || fail "$*: a file has changed"
 }
 
 check monolithicSparse --size=3M

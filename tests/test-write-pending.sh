@@ -31,6 +31,7 @@ for i in range(100):
 
 # The content ID, and what was found in each extent.
 start=101
-[ "$(syncs 64M)" = $start ]
+n=$(syncs 64M)
+[ "$n" -eq $start ]
 n=$(syncs 1M)
 [ "$n" -gt $((start + 2)) ] || fail "$n syncs"

@@ -26,7 +26,7 @@ state ()
 # check REASON [PARAMETER...]
 check ()
 {
-  local before
+  local before after
 
   before=$(state)
   "$PYTHON" - "$@" <<'END'
@@ -74,7 +74,8 @@ model.check(h)
 h.shutdown()
 server.stop()
 END
-  [ "$(state)" = "$before" ] || fail "a file has changed"
+  after=$(state)
+  [ "$after" = "$before" ] || fail "a file has changed"
 }
 
 make_image streamOptimized --size=3M
