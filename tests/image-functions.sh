@@ -110,12 +110,14 @@ refuses_fast ()
   fi
 }
 
-# damages VERDICT KIND: names of the damage that the generator can do.
-damages ()
+# list_damages VERDICT KIND: sets damages to the names of the damage that the
+# generator can do, of which there must be some.
+list_damages ()
 {
-  mkvmdk --list-damage |
+  damages=$(mkvmdk --list-damage |
     awk -F '\t' -v v="$1" -v k="$2" \
-      '$2 == v && index("," $3 ",", "," k ",") { print $1 }'
+      '$2 == v && index("," $3 ",", "," k ",") { print $1 }')
+  [ -n "$damages" ] || fail "the generator knows no damage: $*"
 }
 
 # make_damaged DAMAGE KIND [OPTION...]: returns 1 if there is no such image
@@ -151,7 +153,8 @@ check_refused_damage ()
 {
   local damage failed='' n=0
 
-  for damage in $(damages refuse "$1"); do
+  list_damages refuse "$1"
+  for damage in $damages; do
     (refused_damage "$damage" "$@") || failed+=" $damage"
     n=$((n + 1))
   done
@@ -194,7 +197,8 @@ check_opened_damage ()
 {
   local damage failed='' n=0
 
-  for damage in $(damages open "$1"); do
+  list_damages open "$1"
+  for damage in $damages; do
     (opened_damage "$damage" "$@") || failed+=" $damage"
     n=$((n + 1))
   done

@@ -10,11 +10,15 @@
 # shellcheck source=tests/image-functions.sh
 . "$srcdir/image-functions.sh"
 
-for damage in $(damages refuse streamOptimized); do
+n=0
+list_damages refuse streamOptimized
+for damage in $damages; do
   case $damage in
     # Not fatal: the grains are found by their markers.
     footer-magic | footer-capacity) ;;
     *) (refused_damage "$damage" streamOptimized --size=5M) ||
-      fail "damage that is not refused well: $damage" ;;
+      fail "damage that is not refused well: $damage"
+      n=$((n + 1)) ;;
   esac
 done
+[ $n -ge 10 ]

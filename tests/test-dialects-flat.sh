@@ -17,3 +17,4 @@ while read -r dialect _; do
       </dev/null
   done
 done <"$TMP/dialects"
+[ "$(wc -l <"$TMP/dialects")" -gt 30 ]

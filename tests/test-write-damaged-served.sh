@@ -15,7 +15,8 @@ export PYTHONPATH=$srcdir PYTHONDONTWRITEBYTECODE=1
 
 failed=
 for kind in monolithicSparse vmfsSparse; do
-  for damage in $(damages open $kind); do
+  list_damages open $kind
+  for damage in $damages; do
     make_damaged "$damage" $kind --size=5M || continue
     echo "$kind, $damage"
     "$PYTHON" "$srcdir/write-damaged.py" || failed+=" $kind/$damage"

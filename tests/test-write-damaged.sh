@@ -37,7 +37,8 @@ try ()
 refused=0
 written=0
 for kind in monolithicSparse twoGbMaxExtentSparse vmfsSparse monolithicFlat; do
-  for damage in $(damages open $kind); do
+  list_damages open $kind
+  for damage in $damages; do
     case $kind in
       twoGbMaxExtentSparse) try "$damage" $kind --size=9M --extent-size=4M ;;
       *) try "$damage" $kind --size=9M ;;
