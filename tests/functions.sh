@@ -124,6 +124,36 @@ mkvmdk ()
   "$builddir/mkvmdk" "$@"
 }
 
+# write_random SEED OPERATIONS: make a random image, change it through the core
+# by four threads, and compare it with a model; no parent changes.  Counts it in
+# written if it was, as all must be that nothing makes read-only.
+write_random ()
+{
+  local image=$TMP/image reasons
+
+  reasons='(streamOptimized|seSparse) [^ ]*$|/RDONLY|SESPARSE|--old-cowd'
+  # Tables of another size than 512 entries.
+  reasons+='|--gtes=[^5].* (custom|[a-zA-Z]*Sparse) [^ ]*$'
+  rm -rf "$image"
+  mkdir "$image"
+  mkvmdk --random --seed="$1" "$image" >"$TMP/made" 2>&1 ||
+    fail "seed $1: $(cat "$TMP/made")"
+  # Without parents it is the model, which does not change either.
+  (cd "$image" && find . \( -name 'link*' -o -name model.raw \) -type f \
+    -exec sha256sum {} +) >"$TMP/parents"
+  core write-model "$image/top.vmdk" "$1" "$2" 4 >"$TMP/log" 2>&1 ||
+    fail "seed $1: $(cat "$TMP/made" "$TMP/log")"
+  (cd "$image" && sha256sum -c --quiet "$TMP/parents") ||
+    fail "seed $1: a parent has changed"
+  if grep -q '^written' "$TMP/log"; then
+    written=$((written + 1))
+  else
+    # The disk itself is what was made last.
+    tail -n 1 "$TMP/made" | grep -qE -- "$reasons" ||
+      fail "seed $1 was not written: $(cat "$TMP/made" "$TMP/log")"
+  fi
+}
+
 # memory_folder: make a folder for many small files, in memory if there is
 # room, and set $memory to it.  For programs whose syncs need not reach a disk.
 memory_folder ()

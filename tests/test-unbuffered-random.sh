@@ -13,13 +13,10 @@
 skip_if_valgrind "the same code is run without nbdkit"
 
 export UNBUFFERED=1
+written=0
 set +x
 for ((i = 3001; i < 3041; i++)); do
-  rm -rf "$TMP/image"
-  mkdir "$TMP/image"
-  mkvmdk --random --seed="$i" "$TMP/image" >"$TMP/made" 2>&1 ||
-    fail "seed $i: $(cat "$TMP/made")"
-  core write-model "$TMP/image/top.vmdk" "$i" 100 4 \
-    >"$TMP/log" 2>&1 || fail "seed $i: $(cat "$TMP/made" "$TMP/log")"
-  cat "$TMP/log"
-done | grep -c '^written'
+  write_random "$i" 100
+done
+echo "$written images of 40 were written"
+[ "$written" -ge 10 ]

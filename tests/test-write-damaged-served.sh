@@ -15,11 +15,17 @@ export PYTHONPATH=$srcdir PYTHONDONTWRITEBYTECODE=1
 
 failed=
 for kind in monolithicSparse vmfsSparse; do
+  written=0
   list_damages open $kind
   for damage in $damages; do
     make_damaged "$damage" $kind --size=5M || continue
     echo "$kind, $damage"
-    "$PYTHON" "$srcdir/write-damaged.py" || failed+=" $kind/$damage"
+    "$PYTHON" "$srcdir/write-damaged.py" >"$TMP/log" ||
+      failed+=" $kind/$damage"
+    cat "$TMP/log"
+    ! grep -q '^writes: [1-9]' "$TMP/log" || written=$((written + 1))
   done
+  echo "$kind: $written were written"
+  [ $written -ge 5 ]
 done
 [ -z "$failed" ] || fail "not written well:$failed"

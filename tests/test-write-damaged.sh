@@ -35,8 +35,8 @@ try ()
 }
 
 refused=0
-written=0
 for kind in monolithicSparse twoGbMaxExtentSparse vmfsSparse monolithicFlat; do
+  written=0
   list_damages open $kind
   for damage in $damages; do
     case $kind in
@@ -44,7 +44,9 @@ for kind in monolithicSparse twoGbMaxExtentSparse vmfsSparse monolithicFlat; do
       *) try "$damage" $kind --size=9M ;;
     esac
   done
+  echo "$kind: $written were written"
+  # Of flat disks there is little that can be damaged.
+  [ $written -ge 3 ]
 done
-echo "$written were written, $refused were left alone"
-[ $written -ge 5 ]
+echo "$refused were left alone"
 [ $refused -ge 5 ]

@@ -18,18 +18,7 @@ seed=${RANDOM_SEED:-1}
 written=0
 set +x
 for ((i = seed; i < seed + count; i++)); do
-  rm -rf "$TMP/image"
-  mkdir "$TMP/image"
-  mkvmdk --random --seed="$i" "$TMP/image" >"$TMP/made" 2>&1 ||
-    fail "seed $i: $(cat "$TMP/made")"
-  # Without parents it is the model, which does not change either.
-  (cd "$TMP/image" && find . \( -name 'link*' -o -name model.raw \) -type f \
-    -exec sha256sum {} +) >"$TMP/parents"
-  core write-model "$TMP/image/top.vmdk" "$i" 200 4 \
-    >"$TMP/log" 2>&1 || fail "seed $i: $(cat "$TMP/made" "$TMP/log")"
-  ! grep -q '^written' "$TMP/log" || written=$((written + 1))
-  (cd "$TMP/image" && sha256sum -c --quiet "$TMP/parents") ||
-    fail "seed $i: a parent has changed"
+  write_random "$i" 200
 done
 echo "$written images of $count were written"
 [ "$written" -ge $((count / 4)) ]
