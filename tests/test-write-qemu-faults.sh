@@ -70,10 +70,11 @@ make_image custom --extents=FLAT:1M,SPARSE/NOACCESS:1M,VMFSSPARSE:1M
 check 2048 4096
 make_image custom --extents=VMFSSPARSE:1M,SPARSE:1M:8,FLAT:999s,SPARSE:1M:16
 check
-for type in vmfsThin vmfsPreallocated vmfsEagerZeroedThick vmfsRawDeviceMap; do
+for type in vmfsThin vmfsPreallocated vmfsEagerZeroedThick vmfsRaw \
+  vmfsRawDeviceMap vmfsPassthroughRawDeviceMap fullDevice partitionedDevice; do
   make_image vmfs --size=3M
   sed -i "s/createType=\"vmfs\"/createType=\"$type\"/" "$IMAGE"
-  grep "$type" "$IMAGE"
+  grep "\"$type\"" "$IMAGE"
   check
 done
 for dialect in blank-first comment-cid bom uppercase-keys; do
