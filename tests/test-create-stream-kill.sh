@@ -53,9 +53,17 @@ END
   done
 done
 
-for i in 0 1 2 3 4 5 6 7; do
+# After eight waits, longer ones only until one is long enough, and none at all
+# only until that is short enough.
+nothing=0
+all=0
+n=0
+for ms in 0 10 20 30 40 50 60 70 140 280 560 1120 2240 4480 8960 \
+  0 0 0 0 0 0 0 0; do
+  n=$((n + 1))
+  [ $n -le 8 ] || [ $((ms > 0 ? all : nothing)) -eq 0 ] || continue
   create_stream $((24 << 20))
-  "$PYTHON" - $i "${create[@]}" <<'END'
+  "$PYTHON" - $ms "${create[@]}" <<'END'
 import os, sys, time
 from writing import Server
 
@@ -65,8 +73,16 @@ server = Server(sys.argv[2], *sys.argv[3:])
 h = server.connect()
 h.pwrite(raw, 0)
 h.shutdown()
-time.sleep(int(sys.argv[1]) * 0.01)
+time.sleep(int(sys.argv[1]) / 1000)
 server.kill()
 END
-  [ ! -e "$STREAM" ] || check_stream
+  if [ -e "$STREAM" ]; then
+    check_stream
+    all=$((all + 1))
+  else
+    nothing=$((nothing + 1))
+  fi
 done
+echo "there was nothing $nothing times, and all $all times"
+[ $nothing -gt 0 ]
+[ $all -gt 0 ]
