@@ -29,8 +29,8 @@ for i in range(100):
     "$TMP/strace"
 }
 
-# The content ID, and what was found in each extent.
-start=101
+# What was found in the descriptor and in each extent, and the content ID.
+start=102
 n=$(syncs 64M)
 [ "$n" -eq $start ]
 n=$(syncs 1M)
