@@ -72,9 +72,10 @@ model = Model.load()
 server = Server(os.environ["IMAGE"])
 h = server.connect()
 
-# The first change syncs the new content ID, no other does.
+# The first change syncs what a server before may have left, and the new
+# content ID; no other does.
 most(0, h.pread, 65536, 0)
-most(1, model.write, h, 100, 100)
+most(2, model.write, h, 100, 100)
 most(0, model.write, h, 100, 100)
 most(2, h.flush)
 
