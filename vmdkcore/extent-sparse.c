@@ -121,6 +121,7 @@ extent_sparse_new (struct io *io, const struct hosted_header *header,
     .entries_per_table = header->entries_per_table,
     .directory = { header->gd_offset, header->rgd_offset },
     .plain_from = hosted_metadata_end (header),
+    .overhead = header->overhead,
     .decode_table = sparse_decode_table,
     .decode_grain = sparse_decode_grain,
   };

@@ -170,7 +170,8 @@ gtable_note_tables (const struct gtable *gt, struct table_page *page)
 
 /* All known writers place the redundant directory, its tables, the primary
  * one and its tables behind each other.  Where the header and the first
- * entries of a page say so, a grain can lie in none of them.
+ * entries of a page say so, a grain can lie in none of them; nor, as the first
+ * grain comes after them, where a table is missing.
  */
 static void
 note_usual_layout (const struct gtable *gt, uint64_t index,
@@ -185,7 +186,7 @@ note_usual_layout (const struct gtable *gt, uint64_t index,
   struct vmdk_error ignored;
   uint8_t raw[8];
 
-  if (gd == 0 || rgd == 0 || rgd + all != gd ||
+  if (gd == 0 || rgd == 0 || rgd + all != gd || gd + all > gt->l.overhead ||
       gtable_entry (gt, page, 0) != gd + to_first ||
       io_pread (gt->l.io, raw, gt->l.entry_size,
                 rgd * SECTOR_SIZE + first * gt->l.entry_size,

@@ -55,6 +55,11 @@ struct gtable_layout {
    */
   uint64_t plain_from;
 
+  /* Where the header says that the first grain may be, sectors; 0 if it does
+   * not.
+   */
+  uint64_t overhead;
+
   /* Turn the raw directory entry of table 'table' into a code: a place only
    * if no part of the table is where none can be.  It may begin in the file
    * and not end there.

@@ -152,6 +152,7 @@ check_usual_layout (uint64_t nr_tables)
 
   tables_init (&t, 4, E, nr_tables * E, GRAIN, true);
   swap_copies (&t);
+  t.layout.overhead = tables_sector (&t, 0, nr_tables);
   tables_open (&t);
   check_place (&t, tables_sector (&t, 1, 0), true);
   check_place (&t, tables_sector (&t, 1, nr_tables / 2), true);
@@ -185,6 +186,14 @@ test_other_layouts (void **state)
   tables_set_table (&t, 1, 0, tables_sector (&t, 1, 0));
   tables_set_table (&t, 0, 0, BASE);
   check_place (&t, tables_sector (&t, 1, 50), false);
+  tables_set_table (&t, 0, 0, tables_sector (&t, 0, 0));
+  /* The header permits grains there, and somebody may have put them where
+   * tables are missing.
+   */
+  t.layout.overhead = tables_sector (&t, 0, 100) - 1;
+  check_place (&t, tables_sector (&t, 1, 50), false);
+  t.layout.overhead++;
+  check_place (&t, tables_sector (&t, 1, 50), true);
   tables_free (&t);
 }
 
