@@ -4,9 +4,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 # A server is killed, and its client comes back to another one to flush what it
-# has written.  That must reach the disk, of each file of the image, whether or
-# not something has been changed since; and the client must hear of it if it
-# does not.
+# has written over what was there.  That must reach the disk, of each file of the
+# image, whether or not something has been changed since; and the client must
+# hear of it if it does not.
 
 # shellcheck source=tests/functions.sh
 . "${srcdir:?run this with make check}/functions.sh"

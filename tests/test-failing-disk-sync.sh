@@ -100,9 +100,16 @@ fail()
 fails(errno.EIO, h.flush)
 h.shutdown()
 
-# The server is told after the client that it has gone.
+# While the server does not know that the client has gone, the disk is not closed.
+h = server.connect()
+for i in range(300):
+    if h.is_read_only():
+        break
+    h.shutdown()
+    time.sleep(0.1)
+    h = server.connect()
+h.shutdown()
 for i in range(3):
-    time.sleep(0.3)
     h = server.connect()
     assert h.is_read_only()
     assert "data may have been lost" in h.get_export_description()

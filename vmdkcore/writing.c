@@ -22,6 +22,9 @@
  */
 #define PATIENCE 3
 
+/* And the first change, which cannot do without. */
+#define START_PATIENCE 30
+
 void
 writing_init (struct vmdk_image *image)
 {
@@ -293,7 +296,9 @@ publish_changes (struct vmdk_image *image, struct vmdk_error *error)
 }
 
 /* A client does not know that another server has written what it flushes: that
- * may have been killed, and the client have come back to this one.
+ * may have been killed, and the client have come back to this one.  What that
+ * had not written to the files is lost, like what it had not flushed in a crash
+ * of the machine.
  */
 static int
 publish (struct vmdk_image *image, struct vmdk_error *error)
@@ -457,18 +462,23 @@ sync_metadata (struct vmdk_image *image, struct progress *progress,
  * somebody found in tables that are not the same any more.
  */
 static int
-wait_for_readers (struct vmdk_image *image, struct vmdk_error *error)
+wait_for_readers (struct vmdk_image *image, struct progress *progress,
+                  struct vmdk_error *error)
 {
   struct writing *w = &image->writing;
+  unsigned seconds;
 
-  if (!atomic_load (&w->is_read))
-    return 0;
-  if (!epochs_wait (&image->epochs, PATIENCE))
-    return error_set (error, VMDK_ERROR_BUSY, EBUSY,
-                      "%s: a read that began before the last writer had gone, "
-                      "or before the tables were put right, has not ended",
-                      image_top_link (image)->name);
-  atomic_store (&w->is_read, false);
+  for (seconds = 0; atomic_load (&w->is_read); ++seconds) {
+    if (epochs_wait (&image->epochs, 1))
+      atomic_store (&w->is_read, false);
+    else if (progress_at (progress, 0, error) == -1)
+      return -1;
+    else if (seconds == START_PATIENCE)
+      return error_set (error, VMDK_ERROR_BUSY, EBUSY,
+                        "%s: a read that began before the last writer had "
+                        "gone, or before the tables were put right, has not "
+                        "ended", image_top_link (image)->name);
+  }
   return 0;
 }
 
@@ -481,12 +491,12 @@ start (struct vmdk_image *image, struct progress *progress,
    * has been interrupted in.  After a failed sync it would even succeed.
    */
   if (check_failed (image, error) == -1 ||
-      wait_for_readers (image, error) == -1 ||
+      wait_for_readers (image, progress, error) == -1 ||
       progress_at (progress, 0, error) == -1 ||
       sync_metadata (image, progress, error) == -1 ||
       check_tables (image, error) == -1 ||
       begin_extents (image, progress, error) == -1 ||
-      wait_for_readers (image, error) == -1 ||
+      wait_for_readers (image, progress, error) == -1 ||
       change_content_id (image, error) == -1)
     return -1;
   atomic_fetch_add (&image->memory->nr_changed, 1);

@@ -24,7 +24,7 @@ static struct model m;
 static struct vmdk_error error;
 static struct vmdk_image *image;
 static const struct io_ops *file_ops;
-static bool is_slow;
+static bool is_slow, is_impatient;
 
 #define assert_done(r)                                  \
   do {                                                  \
@@ -59,9 +59,18 @@ write_later (void)
   assert_done (vmdk_flush (image, &error));
   assert_done (vmdk_end_writing (image, &error));
   assert_done (vmdk_begin_writing (image, &error));
+  is_impatient = true;
   assert_int_equal (vmdk_pwrite (image, data, sizeof data, GRAIN, 0, &error),
                     -1);
-  assert_error (&error, VMDK_ERROR_BUSY, EBUSY, "has not ended");
+  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR, "");
+}
+
+/* They are not there for as long as such a writer would wait. */
+static bool
+gives_up (void *opaque)
+{
+  (void) opaque;
+  return is_impatient;
 }
 
 static void (*others) (void);
@@ -74,6 +83,7 @@ slow_pread (struct io *io, void *buf, size_t count, uint64_t offset,
     assert_int_equal (count, GRAIN);
     is_slow = false;
     others ();
+    is_impatient = false;
   }
   return file_ops->pread (io, buf, count, offset, e);
 }
@@ -105,7 +115,9 @@ static void
 run_with (void (*do_others) (void))
 {
   const struct io_hook hook = { hook_slow, NULL };
-  const struct vmdk_options options = { .writable = true };
+  const struct vmdk_options options = {
+    .writable = true, .interrupted = gives_up,
+  };
   static uint8_t buf[GRAIN];
   off_t size;
   size_t i;
@@ -166,6 +178,8 @@ test_next_session (void **state)
  */
 static bool has_lost_tables;
 
+static void write_first (void);
+
 static void
 lose_tables (struct io *io)
 {
@@ -185,13 +199,23 @@ lose_tables (struct io *io)
   assert_int_equal (fclose (fp), 0);
 }
 
+/* When the mark has been written, all that is left to do is to wait. */
+static int
+marking_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
+                struct vmdk_error *e)
+{
+  if (others == write_first && offset == HOSTED_UNCLEAN)
+    is_impatient = true;
+  return file_ops->pwrite (io, buf, count, offset, e);
+}
+
 static void
 write_first (void)
 {
   memset (data, 'o', sizeof data);
   assert_int_equal (vmdk_pwrite (image, data, sizeof data, GRAIN, 0, &error),
                     -1);
-  assert_error (&error, VMDK_ERROR_BUSY, EBUSY, "has not ended");
+  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR, "");
   assert_false (has_lost_tables);
 }
 
@@ -205,6 +229,7 @@ hook_losing (void *opaque, struct io *io, struct vmdk_error *e)
   file_ops = io->ops;
   ops = *io->ops;
   ops.pread = slow_pread;
+  ops.pwrite = marking_pwrite;
   ops.drop_cache = lose_tables;
   io->ops = &ops;
   return io;
@@ -214,7 +239,9 @@ static void
 test_tables_lost (void **state)
 {
   const struct io_hook hook = { hook_losing, NULL };
-  const struct vmdk_options options = { .writable = true };
+  const struct vmdk_options options = {
+    .writable = true, .interrupted = gives_up,
+  };
   static uint8_t buf[GRAIN];
   const uint8_t unclean = 1;
   FILE *fp;
@@ -254,6 +281,7 @@ test_tables_lost (void **state)
   for (i = 0; i < GRAIN; ++i)
     assert_true (buf[i] == 'b' || buf[i] == 0);
 
+  others = NULL;
   assert_done (vmdk_pwrite (image, data, sizeof data, GRAIN, 0, &error));
   assert_done (vmdk_pread (image, buf, GRAIN, 0, &error));
   assert_int_equal (buf[0], 0);
