@@ -338,5 +338,12 @@ trap end_test EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-requires nbdkit --version
+# Without nbdkit nothing can be tested; one that does not start is a fault.
+if ! nbdkit --version >"$TMP/version" 2>&1; then
+  ! grep -q 'configure found no nbdkit' "$TMP/version" ||
+    skip "configure found no nbdkit"
+  cat "$TMP/version"
+  fail "nbdkit does not start"
+fi
+rm -f "$TMP/version"
 set -x
