@@ -24,8 +24,9 @@ struct params params;
  * that plugin may try here.
  */
 static const char *const remote_keys[] = {
-  "cookie", "libdir", "nfchostport", "password", "port", "server",
-  "snapshot", "thumbprint", "transports", "user", "vimapiver", "vm",
+  "compression", "config", "cookie", "libdir", "nfchostport", "password",
+  "port", "server", "snapshot", "thumbprint", "transports", "user",
+  "vimapiver", "vm",
 };
 
 static int
