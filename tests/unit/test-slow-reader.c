@@ -111,28 +111,43 @@ file_size (void)
   return statbuf.st_size;
 }
 
+/* Open it to write. */
+static void
+open_image (const struct io_hook *hook)
+{
+  const struct vmdk_options options = {
+    .writable = true, .interrupted = gives_up,
+  };
+
+  image = image_open (folder_path (&m.folder, "disk.vmdk"), &options, hook,
+                      &error);
+  if (!image)
+    fail_msg ("%s", error.message);
+  assert_done (vmdk_begin_writing (image, &error));
+}
+
+/* Make a disk whose first grain only has a place. */
+static void
+make_image (const struct io_hook *hook)
+{
+  model_init (&m, 1);
+  model_add_sparse (&m, NR_GRAINS * 8, 8, 128, true);
+  folder_write_text (&m.folder, "disk.vmdk", m.descriptor);
+  open_image (hook);
+  memset (data, 'b', GRAIN);
+  assert_done (vmdk_trim (image, NR_GRAINS * GRAIN, 0, 0, &error));
+  assert_done (vmdk_pwrite (image, data, GRAIN, 0, 0, &error));
+}
+
 static void
 run_with (void (*do_others) (void))
 {
   const struct io_hook hook = { hook_slow, NULL };
-  const struct vmdk_options options = {
-    .writable = true, .interrupted = gives_up,
-  };
   static uint8_t buf[GRAIN];
   off_t size;
   size_t i;
 
-  model_init (&m, 1);
-  model_add_sparse (&m, NR_GRAINS * 8, 8, 128, true);
-  folder_write_text (&m.folder, "disk.vmdk", m.descriptor);
-  image = image_open (folder_path (&m.folder, "disk.vmdk"), &options, &hook,
-                      &error);
-  if (!image)
-    fail_msg ("%s", error.message);
-  memset (data, 'b', GRAIN);
-  assert_done (vmdk_begin_writing (image, &error));
-  assert_done (vmdk_trim (image, NR_GRAINS * GRAIN, 0, 0, &error));
-  assert_done (vmdk_pwrite (image, data, GRAIN, 0, 0, &error));
+  make_image (&hook);
   assert_done (vmdk_flush (image, &error));
 
   /* So that the table is known, and the grain is what is read slowly. */
@@ -239,26 +254,13 @@ static void
 test_tables_lost (void **state)
 {
   const struct io_hook hook = { hook_losing, NULL };
-  const struct vmdk_options options = {
-    .writable = true, .interrupted = gives_up,
-  };
   static uint8_t buf[GRAIN];
   const uint8_t unclean = 1;
   FILE *fp;
   size_t i;
 
   (void) state;
-  model_init (&m, 1);
-  model_add_sparse (&m, NR_GRAINS * 8, 8, 128, true);
-  folder_write_text (&m.folder, "disk.vmdk", m.descriptor);
-  image = image_open (folder_path (&m.folder, "disk.vmdk"), &options, &hook,
-                      &error);
-  if (!image)
-    fail_msg ("%s", error.message);
-  memset (data, 'b', GRAIN);
-  assert_done (vmdk_begin_writing (image, &error));
-  assert_done (vmdk_trim (image, NR_GRAINS * GRAIN, 0, 0, &error));
-  assert_done (vmdk_pwrite (image, data, GRAIN, 0, 0, &error));
+  make_image (&hook);
   assert_done (vmdk_end_writing (image, &error));
   vmdk_close (image);
   fp = fopen (folder_path (&m.folder, "sparse0"), "r+");
@@ -267,11 +269,7 @@ test_tables_lost (void **state)
   assert_int_equal (fwrite (&unclean, 1, 1, fp), 1);
   assert_int_equal (fclose (fp), 0);
 
-  image = image_open (folder_path (&m.folder, "disk.vmdk"), &options, &hook,
-                      &error);
-  if (!image)
-    fail_msg ("%s", error.message);
-  assert_done (vmdk_begin_writing (image, &error));
+  open_image (&hook);
   assert_done (vmdk_pread (image, buf, GRAIN, 0, &error));
   has_lost_tables = true;
   others = write_first;
