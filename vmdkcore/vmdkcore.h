@@ -350,7 +350,10 @@ extern int vmdk_trim (struct vmdk_image *image, uint64_t count,
                       uint64_t offset, unsigned flags,
                       struct vmdk_error *error);
 
-/* Make durable all changes that have returned before this is called. */
+/* Make durable all changes that have returned before this is called, and, after
+ * vmdk_begin_writing, what others had written to the files before they were
+ * opened.  Any thread.
+ */
 extern int vmdk_flush (struct vmdk_image *image, struct vmdk_error *error);
 
 enum vmdk_allocation {
