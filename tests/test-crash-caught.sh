@@ -10,6 +10,7 @@
 . "${srcdir:?run this with make check}/functions.sh"
 
 skip_if_valgrind "the same code is run without nbdkit"
+skip_if_sanitizers "it tests the harness"
 memory_folder
 
 for syncs in all odd even; do

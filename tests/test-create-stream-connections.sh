@@ -10,12 +10,13 @@
 # shellcheck source=tests/create-functions.sh
 . "$srcdir/create-functions.sh"
 
-make_raw $(((50 << 20) + 512)) 3
+size=$(((20 << 20) + 512))
+make_raw $size 3
 for options in --synchronous "--connections=1 --requests=1" \
   "--connections=16 --requests=64" "--request-size=4096 --sparse=4096" \
   "--request-size=33554432" "--sparse=0" "--allocated --flush"; do
   export options
   # shellcheck disable=SC2016
-  new_stream $(((50 << 20) + 512)) 'nbdcopy $options "$RAW" "$uri"'
+  new_stream $size 'nbdcopy $options "$RAW" "$uri"'
   check_stream
 done

@@ -3,8 +3,8 @@
 # Copyright The nbdkit-vmdk authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-# guestfish makes a partition, a file system and a file in it, and reads the
-# file out of the finished stream.
+# guestfish makes a partition and a file system with files in it, and they are
+# in the finished stream.
 
 # shellcheck source=tests/functions.sh
 . "${srcdir:?run this with make check}/functions.sh"
@@ -12,6 +12,7 @@
 . "$srcdir/create-functions.sh"
 
 requires_guestfish
+requires debugfs -V
 
 # shellcheck disable=SC2016
 new_stream 64M 'timeout 250 guestfish --format=raw \
@@ -25,12 +26,12 @@ new_stream 64M 'timeout 250 guestfish --format=raw \
 copy_out "$STREAM" "$RAW"
 check_stream
 
-start_nbdkit -P "$TMP/pid" -U "$TMP/sock" vmdk "$STREAM"
-timeout 250 guestfish --ro --format=raw -a "nbd://?socket=$TMP/sock" -- \
-  run : fsck ext4 /dev/sda1 : mount-ro /dev/sda1 / : \
-  cat /hello.txt : checksum md5 /pattern >"$TMP/guest"
-cat "$TMP/guest"
-grep 'Hello from a stream.' "$TMP/guest"
-sum=$("$PYTHON" -c 'import hashlib
-print(hashlib.md5((b"lmnopqrstuv" * 300000)[:3000000]).hexdigest())')
-grep "$sum" "$TMP/guest"
+# guestfish begins a partition at sector 128 of a disk that is not larger.
+dd if="$RAW" of="$TMP/partition" bs=64K skip=1 status=none
+e2fsck -fn "$TMP/partition"
+for file in hello.txt pattern; do
+  debugfs -R "dump /$file $TMP/$file" "$TMP/partition"
+done
+[ "$(cat "$TMP/hello.txt")" = 'Hello from a stream.' ]
+cmp "$TMP/pattern" <("$PYTHON" -c 'import sys
+sys.stdout.write(("lmnopqrstuv" * 300000)[:3000000])')
