@@ -16,10 +16,10 @@
 #include "charset.h"
 #include "vmdkcore.h"
 
-/* How many bytes the character at 's' has, or 0 if it is none. */
-static size_t
-utf8_length (const uint8_t *s, size_t left)
+size_t
+charset_utf8_length (const char *str, size_t left)
 {
+  const uint8_t *s = (const uint8_t *) str;
   const uint8_t c = s[0];
   /* The range of the second byte excludes overlong forms, surrogates
    * and what lies beyond U+10FFFF (RFC 3629, section 4).
@@ -57,13 +57,12 @@ utf8_length (const uint8_t *s, size_t left)
 }
 
 bool
-charset_is_utf8 (const char *str, size_t len)
+charset_is_utf8 (const char *s, size_t len)
 {
-  const uint8_t *s = (const uint8_t *) str;
-  const uint8_t *end = s + len;
+  const char *end = s + len;
 
   while (s < end) {
-    const size_t n = utf8_length (s, (size_t) (end - s));
+    const size_t n = charset_utf8_length (s, (size_t) (end - s));
 
     if (n == 0)
       return false;
@@ -78,7 +77,7 @@ vmdk_make_utf8 (char *text)
   size_t left = strlen (text);
 
   while (left > 0) {
-    size_t n = utf8_length ((const uint8_t *) text, left);
+    size_t n = charset_utf8_length (text, left);
 
     if (n == 0) {
       *text = '?';

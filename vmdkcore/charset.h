@@ -11,6 +11,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* How many bytes the UTF-8 character at 's' has, of which there are 'left', at
+ * least 1; 0 if there is none.
+ */
+extern size_t charset_utf8_length (const char *s, size_t left);
+
 /* Is this a sequence of whole, shortest-form UTF-8 characters? */
 extern bool charset_is_utf8 (const char *s, size_t len);
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "charset.h"
 #include "error.h"
 
 #undef error_set
@@ -17,17 +18,32 @@
 #undef error_prefix
 #undef error_nomem
 
-/* Control characters, also those above ASCII in UTF-8 (U+0080 to
- * U+009F): a terminal may act on any of them.
+/* Control characters, also those above ASCII (U+0080 to U+009F, in UTF-8 or as
+ * single bytes): a terminal may act on any of them.
  */
+static bool
+is_control (const char *s, size_t len)
+{
+  const uint8_t c = (uint8_t) s[0];
+
+  if (len == 2)
+    return c == 0xc2 && (uint8_t) s[1] <= 0x9f;
+  return len < 2 && (c < 0x20 || (c >= 0x7f && c <= 0x9f));
+}
+
 static void
 make_printable (char *s)
 {
-  for (; *s; ++s) {
-    if ((unsigned char) *s < 0x20 || *s == 0x7f)
-      *s = '?';
-    else if (*s == '\xc2' && (s[1] & 0xe0) == 0x80)
-      *s++ = '?', *s = '?';
+  size_t left = strlen (s);
+
+  while (left > 0) {
+    const size_t len = charset_utf8_length (s, left);
+    const size_t step = len > 0 ? len : 1;
+
+    if (is_control (s, len))
+      memset (s, '?', step);
+    s += step;
+    left -= step;
   }
 }
 
