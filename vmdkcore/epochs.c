@@ -49,9 +49,8 @@ epochs_leave (struct epochs *epochs, unsigned epoch)
 static bool
 drain (struct epochs *epochs, unsigned epoch, const struct timespec *until)
 {
-  /* Requests take as long as a read of the disk. */
-  const struct timespec pause = { .tv_nsec = 50 * 1000 };
-  struct timespec now;
+  /* Requests take as long as a read of the disk; a few take very long. */
+  struct timespec pause = { .tv_nsec = 50 * 1000 }, now;
 
   while (atomic_load (&epochs->count[epoch]) > 0) {
     clock_gettime (CLOCK_MONOTONIC, &now);
@@ -59,6 +58,8 @@ drain (struct epochs *epochs, unsigned epoch, const struct timespec *until)
         (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec))
       return false;
     nanosleep (&pause, NULL);
+    if (pause.tv_nsec < 10 * 1000 * 1000)
+      pause.tv_nsec += pause.tv_nsec / 4;
   }
   return true;
 }

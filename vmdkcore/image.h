@@ -31,6 +31,7 @@ struct writing {
   /* Of the first change, which gives the link a new content ID. */
   pthread_mutex_t start_lock;
   atomic_bool started;
+  atomic_uint nr_given_up;      /* tries that have waited for readers in vain */
 
   /* Flushes are numbered: those that were asked for while one was running
    * are all served by the next.

@@ -7,6 +7,7 @@
 
 #include <libdeflate.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "inflate.h"
@@ -17,12 +18,16 @@
 #define KEPT_BUFFERS 16
 #define KEPT_PART 2
 
+/* Who claims more than the limit divided by this works alone among its like. */
+#define LARGE_PART 4
+
 struct inflaters {
   pthread_mutex_t lock;
   pthread_cond_t released;
-  uint64_t limit, claimed;
+  uint64_t limit;
+  uint64_t claimed;             /* but for large ones */
+  uint64_t large_arrived, large_done;
   uint64_t kept;                /* bytes of the buffers of idle ones */
-  uint64_t arrived, served;     /* who waits is served in turn */
   struct inflater *idle;
 };
 
@@ -63,11 +68,54 @@ inflaters_free (struct inflaters *pool)
   free (pool);
 }
 
+static bool
+is_large (const struct inflaters *pool, uint64_t claim)
+{
+  return claim > pool->limit / LARGE_PART;
+}
+
+/* Wait for a claim to be granted.  Each user is served in turn, but what one
+ * waits for, be it a disk that is slow, hardly keeps others waiting: a user
+ * takes at most half of what the others leave, and of those who want much the
+ * first of each user stands in a queue.  Locked.
+ */
 static void
-release (struct inflaters *pool, struct inflater *idle, uint64_t claimed)
+wait_for_turn (struct inflaters *pool, struct inflater_user *user,
+               uint64_t claim)
+{
+  uint64_t turn = user->arrived++;
+
+  while (turn != user->served)
+    pthread_cond_wait (&pool->released, &pool->lock);
+  if (is_large (pool, claim)) {
+    turn = pool->large_arrived++;
+    while (turn != pool->large_done)
+      pthread_cond_wait (&pool->released, &pool->lock);
+  }
+  else {
+    while (pool->claimed + claim > pool->limit ||
+           (user->claimed > 0 &&
+            pool->claimed + user->claimed + 2 * claim > pool->limit))
+      pthread_cond_wait (&pool->released, &pool->lock);
+    pool->claimed += claim;
+    user->claimed += claim;
+  }
+  user->served++;
+  if (user->served != user->arrived)
+    pthread_cond_broadcast (&pool->released);
+}
+
+static void
+release (struct inflaters *pool, struct inflater_user *user, uint64_t claim,
+         struct inflater *idle)
 {
   pthread_mutex_lock (&pool->lock);
-  pool->claimed -= claimed;
+  if (is_large (pool, claim))
+    pool->large_done++;
+  else {
+    pool->claimed -= claim;
+    user->claimed -= claim;
+  }
   if (idle) {
     if (idle->input_size > pool->limit / KEPT_BUFFERS ||
         pool->kept + idle->input_size > pool->limit / KEPT_PART) {
@@ -84,31 +132,19 @@ release (struct inflaters *pool, struct inflater *idle, uint64_t claimed)
 }
 
 struct inflater *
-inflater_get (struct inflaters *pool, size_t input, size_t extra,
-              struct vmdk_error *error)
+inflater_get (struct inflaters *pool, struct inflater_user *user,
+              size_t input, size_t extra, struct vmdk_error *error)
 {
   const uint64_t claim = (uint64_t) input + extra;
   struct inflater *inflater;
-  uint64_t turn;
 
-  /* One may always go on, however much it needs; and those who need little
-   * do not pass one that needs much for ever.
-   */
   pthread_mutex_lock (&pool->lock);
-  turn = pool->arrived++;
-  while (turn != pool->served ||
-         (pool->claimed > 0 && pool->claimed + claim > pool->limit))
-    pthread_cond_wait (&pool->released, &pool->lock);
-  pool->served++;
-  pool->claimed += claim;
+  wait_for_turn (pool, user, claim);
   inflater = pool->idle;
   if (inflater) {
     pool->idle = inflater->next;
     pool->kept -= inflater->input_size;
   }
-  /* The next one may fit too. */
-  if (pool->served != pool->arrived)
-    pthread_cond_broadcast (&pool->released);
   pthread_mutex_unlock (&pool->lock);
 
   if (!inflater) {
@@ -127,13 +163,14 @@ inflater_get (struct inflaters *pool, size_t input, size_t extra,
       goto nomem;
     inflater->input_size = input;
   }
+  inflater->user = user;
   inflater->claimed = claim;
   return inflater;
 
  nomem:
   if (inflater)
     free_inflater (inflater);
-  release (pool, NULL, claim);
+  release (pool, user, claim, NULL);
   error_nomem (error);
   return NULL;
 }
@@ -141,7 +178,7 @@ inflater_get (struct inflaters *pool, size_t input, size_t extra,
 void
 inflater_put (struct inflaters *pool, struct inflater *inflater)
 {
-  release (pool, inflater, inflater->claimed);
+  release (pool, inflater->user, inflater->claimed, inflater);
 }
 
 const char *

@@ -13,27 +13,38 @@
 struct inflaters;
 
 /* 'limit' bounds the memory (bytes) that all inflating together may use
- * at a time, beyond what one grain needs.  NULL if memory is short.
+ * at a time, beside what one grain needs.  NULL if memory is short.
  */
 extern struct inflaters *inflaters_new (uint64_t limit);
 
 /* None may be in use.  NULL is accepted. */
 extern void inflaters_free (struct inflaters *pool);
 
+/* One of those who share them: all zeroes at first, and there as long as one of
+ * its inflaters is in use.  Locked by the pool.
+ */
+struct inflater_user {
+  uint64_t claimed;
+  uint64_t arrived, served;
+};
+
 /* A decompressor with a buffer for its input, used by one thread. */
 struct inflater {
   struct libdeflate_decompressor *decompressor;
   uint8_t *input;               /* at least as large as was asked for */
   size_t input_size;
+  struct inflater_user *user;
   uint64_t claimed;
   struct inflater *next;
 };
 
 /* Get an inflater for 'input' bytes and 'extra' bytes more that the
- * caller will allocate.  Waits while too many others are at work.
+ * caller will allocate.  Waits while too many others are at work, and longer
+ * if they are the same user's.
  */
-extern struct inflater *inflater_get (struct inflaters *pool, size_t input,
-                                      size_t extra,
+extern struct inflater *inflater_get (struct inflaters *pool,
+                                      struct inflater_user *user,
+                                      size_t input, size_t extra,
                                       struct vmdk_error *error);
 extern void inflater_put (struct inflaters *pool, struct inflater *inflater);
 

@@ -211,7 +211,8 @@ stream_writer_unpack (struct stream_writer *w, struct io *io,
     return error_set (error, VMDK_ERROR_CORRUPT, EIO,
                       "%s: grain %" PRIu64 " is not where it was written, at "
                       "offset %" PRIu64, w->name.base, grain, offset);
-  inflater = inflater_get (w->inflaters, m.size, STREAM_GRAIN_SIZE, error);
+  inflater = inflater_get (w->inflaters, &w->inflating, m.size,
+                           STREAM_GRAIN_SIZE, error);
   if (!inflater)
     return -1;
   if (data)

@@ -50,6 +50,7 @@ struct stream_writer {
   struct new_name name;
   struct deflaters *deflaters;
   struct inflaters *inflaters;
+  struct inflater_user inflating; /* all of them */
   struct grain_cache *cache;
   struct deflater *own;         /* of the thread that appends */
 

@@ -457,6 +457,15 @@ sync_metadata (struct vmdk_image *image, struct progress *progress,
   return r == -1 ? -1 : interrupted;
 }
 
+static int
+say_still_read (struct vmdk_image *image, struct vmdk_error *error)
+{
+  return error_set (error, VMDK_ERROR_BUSY, EBUSY,
+                    "%s: a read that began before the last writer had gone, "
+                    "or before the tables were put right, has not ended",
+                    image_top_link (image)->name);
+}
+
 /* What the last writer freed, and somebody was still reading when it had gone,
  * must not be given away when the tables tell that it is not in use; nor what
  * somebody found in tables that are not the same any more.
@@ -473,11 +482,10 @@ wait_for_readers (struct vmdk_image *image, struct progress *progress,
       atomic_store (&w->is_read, false);
     else if (progress_at (progress, 0, error) == -1)
       return -1;
-    else if (seconds == START_PATIENCE)
-      return error_set (error, VMDK_ERROR_BUSY, EBUSY,
-                        "%s: a read that began before the last writer had "
-                        "gone, or before the tables were put right, has not "
-                        "ended", image_top_link (image)->name);
+    else if (seconds == START_PATIENCE) {
+      atomic_fetch_add (&w->nr_given_up, 1);
+      return say_still_read (image, error);
+    }
   }
   return 0;
 }
@@ -508,6 +516,7 @@ int
 writing_start (struct vmdk_image *image, struct vmdk_error *error)
 {
   struct writing *w = &image->writing;
+  const unsigned nr_given_up = atomic_load (&w->nr_given_up);
   struct progress progress;
   int r = 0;
 
@@ -516,8 +525,10 @@ writing_start (struct vmdk_image *image, struct vmdk_error *error)
   progress_begin (&progress, &image->logger, image_top_link (image)->name,
                   "getting ready for the first change", 0);
   pthread_mutex_lock (&w->start_lock);
+  /* Who has waited for one that has waited in vain does not wait anew. */
   if (!atomic_load (&w->started))
-    r = start (image, &progress, error);
+    r = nr_given_up != atomic_load (&w->nr_given_up) ?
+      say_still_read (image, error) : start (image, &progress, error);
   pthread_mutex_unlock (&w->start_lock);
   return r;
 }

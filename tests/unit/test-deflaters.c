@@ -28,12 +28,15 @@ fill (uint64_t kind, uint64_t *seed)
       kind == 1 ? (uint8_t) (i % 61) : 0;
 }
 
+static struct inflater_user user;
+
 static void
 check (struct deflater *d, struct inflaters *inflaters, size_t size,
        size_t *length)
 {
   struct vmdk_error error;
-  struct inflater *inflater = inflater_get (inflaters, 3 * SIZE, 0, &error);
+  struct inflater *inflater = inflater_get (inflaters, &user, 3 * SIZE, 0,
+                                            &error);
   size_t produced;
 
   assert_non_null (inflater);

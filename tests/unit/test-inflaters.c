@@ -14,32 +14,46 @@
 #define LIMIT 10000
 
 static struct inflaters *pool;
+static struct inflater_user users[100];
 
 static int
 setup (void **state)
 {
   pool = inflaters_new (LIMIT);
+  memset (users, 0, sizeof users);
   return pool ? 0 : -1;
 }
 
 static int
 teardown (void **state)
 {
+  size_t i;
+
   inflaters_free (pool);
+  for (i = 0; i < 100; ++i)
+    if (users[i].claimed != 0 || users[i].arrived != users[i].served)
+      return -1;
   return 0;
 }
 
 static struct inflater *
-get (size_t input, size_t extra)
+get_for (unsigned user, size_t input, size_t extra)
 {
   struct vmdk_error error;
-  struct inflater *inflater = inflater_get (pool, input, extra, &error);
+  struct inflater *inflater = inflater_get (pool, &users[user], input, extra,
+                                            &error);
 
   if (!inflater)
     fail_msg ("%s", error.message);
   assert_true (inflater->input_size >= input);
   memset (inflater->input, 0xaa, input);
   return inflater;
+}
+
+static struct inflater *
+get (size_t input, size_t extra)
+{
+  return get_for (0, input, extra);
 }
 
 static void
@@ -137,11 +151,12 @@ static void
 test_many_buffers (void **state)
 {
   struct inflater *all[100];
-  size_t kept = 0, i;
+  size_t kept = 0;
+  unsigned i;
 
   (void) state;
   for (i = 0; i < 100; ++i)
-    all[i] = get (LIMIT / 100, 0);
+    all[i] = get_for (i, LIMIT / 100, 0);
   for (i = 0; i < 100; ++i)
     inflater_put (pool, all[i]);
   for (i = 0; i < 100; ++i)
@@ -166,6 +181,7 @@ test_larger_than_limit (void **state)
 }
 
 struct waiter {
+  unsigned user;
   size_t input, extra;
   atomic_int tid;
   atomic_bool done;
@@ -180,7 +196,8 @@ wait_for_one (void *arg)
   struct inflater *inflater;
 
   atomic_store (&w->tid, gettid ());
-  inflater = inflater_get (pool, w->input, w->extra, &error);
+  inflater = inflater_get (pool, &users[w->user], w->input, w->extra,
+                           &error);
   atomic_store (&w->done, true);
   if (inflater)
     inflater_put (pool, inflater);
@@ -188,8 +205,9 @@ wait_for_one (void *arg)
 }
 
 static void
-start (struct waiter *w, size_t input, size_t extra)
+start (struct waiter *w, unsigned user, size_t input, size_t extra)
 {
+  w->user = user;
   w->input = input;
   w->extra = extra;
   atomic_store (&w->tid, 0);
@@ -197,74 +215,131 @@ start (struct waiter *w, size_t input, size_t extra)
   assert_int_equal (pthread_create (&w->thread, NULL, wait_for_one, w), 0);
 }
 
-/* Who does not fit waits until enough is put back. */
+/* It waits until what is to be put back is. */
 static void
-test_waiting (void **state)
+wakes (struct waiter *w, struct inflater *inflater)
 {
-  struct inflater *a, *b;
-  struct waiter w;
-
-  alarm (60);
-  a = get (2000, 2000);
-  b = get (1000, 5000);         /* LIMIT in all */
-  start (&w, 3000, 1001);
-  wait_until_asleep (&w.tid);
-  assert_false (atomic_load (&w.done));
-  inflater_put (pool, a);
-  wait_until_asleep (&w.tid);
-  assert_false (atomic_load (&w.done));
-  inflater_put (pool, b);
-  pthread_join (w.thread, NULL);
-  assert_true (atomic_load (&w.done));
-
-  /* Just enough is enough. */
-  a = get (2000, 2000);
-  b = get (1000, 5000);
-  start (&w, 3000, 1000);
-  wait_until_asleep (&w.tid);
-  assert_false (atomic_load (&w.done));
-  inflater_put (pool, a);
-  pthread_join (w.thread, NULL);
-  inflater_put (pool, b);
-  alarm (0);
+  wait_until_asleep (&w->tid);
+  assert_false (atomic_load (&w->done));
+  inflater_put (pool, inflater);
+  pthread_join (w->thread, NULL);
+  assert_true (atomic_load (&w->done));
 }
 
-/* One that is too large waits to be alone, even for a little one. */
+/* It need not wait for anything. */
 static void
-test_large_waits (void **state)
+goes_on (struct waiter *w, unsigned user, size_t input, size_t extra)
 {
-  struct inflater *a;
-  struct waiter w;
-
-  alarm (60);
-  a = get (1, 0);
-  start (&w, LIMIT, 0);
-  wait_until_asleep (&w.tid);
-  assert_false (atomic_load (&w.done));
-  inflater_put (pool, a);
-  pthread_join (w.thread, NULL);
-  assert_true (atomic_load (&w.done));
-  alarm (0);
+  start (w, user, input, extra);
+  pthread_join (w->thread, NULL);
 }
 
-/* Those who come later and need little do not keep it from that. */
+/* One user takes half of what there is, and waits for more; what others take
+ * is not there.
+ */
 static void
-test_in_turn (void **state)
+test_half (void **state)
 {
-  struct inflater *a;
-  struct waiter large, little;
+  struct inflater *a, *b, *c;
+  struct waiter w;
 
   (void) state;
   alarm (60);
-  a = get (1, 0);
-  start (&large, LIMIT, 0);
-  wait_until_asleep (&large.tid);
-  start (&little, 1, 0);
-  wait_until_asleep (&little.tid);
-  assert_false (atomic_load (&large.done));
-  assert_false (atomic_load (&little.done));
+  a = get_for (0, 1000, 1500);
+  b = get_for (0, 1000, 0);
+  goes_on (&w, 0, 1000, 500);
+  start (&w, 0, 1000, 501);
+  wakes (&w, a);
+  inflater_put (pool, b);
+
+  a = get_for (0, 2000, 0);
+  b = get_for (1, 1000, 1000);  /* leaves the first 8000 */
+  goes_on (&w, 0, 2000, 0);
+  c = get_for (0, 1, 0);
+  start (&w, 0, 2000, 0);
+  wakes (&w, c);
   inflater_put (pool, a);
-  pthread_join (large.thread, NULL);
+  inflater_put (pool, b);
+  alarm (0);
+}
+
+/* Who has nothing gets what is left, and waits if it is too little. */
+static void
+test_waiting (void **state)
+{
+  struct inflater *all[5];
+  struct waiter w;
+  unsigned i;
+
+  (void) state;
+  alarm (60);
+  for (i = 0; i < 4; ++i)
+    all[i] = get_for (i, 2400, 0);
+  goes_on (&w, 4, 300, 100);
+  start (&w, 4, 300, 101);
+  wakes (&w, all[0]);
+  all[0] = get_for (0, 2400, 0);
+  all[4] = get_for (4, 400, 0);  /* LIMIT in all */
+  start (&w, 5, 0, 1);
+  wakes (&w, all[1]);
+  for (i = 0; i < 5; ++i)
+    if (i != 1)
+      inflater_put (pool, all[i]);
+  alarm (0);
+}
+
+/* Of those who want more than a quarter one works at a time, whatever the
+ * others do, and keeps none of them waiting.
+ */
+static void
+test_large (void **state)
+{
+  struct inflater *a, *b, *large;
+  struct waiter w;
+
+  (void) state;
+  alarm (60);
+  a = get_for (0, 2500, 0);
+  b = get_for (1, 2500, 0);
+  large = get_for (2, 2 * LIMIT, LIMIT);
+  goes_on (&w, 3, 1000, 1500);
+  start (&w, 4, 2500, 1);
+  wakes (&w, large);
+  inflater_put (pool, a);
+  inflater_put (pool, b);
+  alarm (0);
+}
+
+/* Those of one user are served in turn, and keep only that user waiting: among
+ * the large ones each user has its turn.
+ */
+static void
+test_in_turn (void **state)
+{
+  struct inflater *large;
+  struct waiter own[2], another, little;
+
+  (void) state;
+  alarm (60);
+  large = get_for (0, LIMIT, 0);
+  start (&own[0], 0, LIMIT, 0);
+  wait_until_asleep (&own[0].tid);
+  start (&own[1], 0, LIMIT, 0);
+  wait_until_asleep (&own[1].tid);
+  start (&another, 1, LIMIT, 0);
+  wait_until_asleep (&another.tid);
+  start (&little, 0, 1, 0);
+  wait_until_asleep (&little.tid);
+  assert_int_equal (users[0].arrived - users[0].served, 3);
+  assert_int_equal (users[1].arrived - users[1].served, 1);
+  goes_on (&(struct waiter) { 0 }, 2, 1, 0);
+  assert_false (atomic_load (&own[0].done));
+  assert_false (atomic_load (&another.done));
+  assert_false (atomic_load (&little.done));
+  inflater_put (pool, large);
+  pthread_join (own[0].thread, NULL);
+  pthread_join (another.thread, NULL);
+  pthread_join (own[1].thread, NULL);
   pthread_join (little.thread, NULL);
   alarm (0);
 }
@@ -278,9 +353,10 @@ work (void *arg)
   unsigned i;
 
   for (i = 0; i < 500; ++i) {
-    const size_t input = 1 + random_below (&seed, LIMIT / 2);
+    const size_t input = 1 + random_below (&seed, LIMIT / 2 - 100);
     struct vmdk_error error;
-    struct inflater *inflater = inflater_get (pool, input, 100, &error);
+    struct inflater *inflater = inflater_get (pool, &users[seed % 3], input,
+                                              100, &error);
     unsigned now, before;
 
     if (!inflater)
@@ -299,7 +375,7 @@ work (void *arg)
   return NULL;
 }
 
-/* All of them together never have more than the limit. */
+/* All of them together never have more than the limit and one large one. */
 static void
 test_threads (void **state)
 {
@@ -312,7 +388,7 @@ test_threads (void **state)
   for (i = 0; i < 16; ++i)
     pthread_join (threads[i], NULL);
   assert_int_equal (rounds, 16 * 500);
-  assert_true (most > 0 && most <= LIMIT);
+  assert_true (most > 0 && most <= LIMIT + LIMIT / 2);
 }
 
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
@@ -327,8 +403,9 @@ main (void)
     TEST (test_large_buffer),
     TEST (test_many_buffers),
     TEST (test_larger_than_limit),
+    TEST (test_half),
     TEST (test_waiting),
-    TEST (test_large_waits),
+    TEST (test_large),
     TEST (test_in_turn),
     TEST (test_threads),
   };
