@@ -7,6 +7,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#ifdef HAVE_MALLOPT
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +25,18 @@
 #include "vmdkcore.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
+
+/* Memory for large grains is to go back to the system when they are not needed
+ * any more.  By itself glibc learns from the first one that blocks so large
+ * come and go, and keeps some for each thread.
+ */
+static void
+plugin_load (void)
+{
+#ifdef HAVE_MALLOPT
+  mallopt (M_MMAP_THRESHOLD, 1024 * 1024);
+#endif
+}
 
 static void
 plugin_unload (void)
@@ -298,6 +313,7 @@ static struct nbdkit_plugin plugin = {
   .longname           = "nbdkit VMDK plugin",
   .version            = PACKAGE_VERSION,
   .description        = "serve VMware VMDK disk images",
+  .load               = plugin_load,
   .unload             = plugin_unload,
   .dump_plugin        = plugin_dump_plugin,
   .config             = params_set,
