@@ -170,8 +170,8 @@ gtable_note_tables (const struct gtable *gt, struct table_page *page)
 
 /* All known writers place the redundant directory, its tables, the primary
  * one and its tables behind each other.  Where the header and the first
- * entries of a page say so, a grain can lie in none of them; nor, as the first
- * grain comes after them, where a table is missing.
+ * entries of a page say so, and no table of the page is missing, a grain can
+ * lie in none of them.
  */
 static void
 note_usual_layout (const struct gtable *gt, uint64_t index,
@@ -185,7 +185,11 @@ note_usual_layout (const struct gtable *gt, uint64_t index,
   const uint64_t to_first = directory + first * gt->l.table_size;
   struct vmdk_error ignored;
   uint8_t raw[8];
+  uint64_t i;
 
+  for (i = 0; i < page->nr; ++i)
+    if (!entry_is_place (gtable_entry (gt, page, i)))
+      return;
   if (gd == 0 || rgd == 0 || rgd + all != gd || gd + all > gt->l.overhead ||
       gtable_entry (gt, page, 0) != gd + to_first ||
       io_pread (gt->l.io, raw, gt->l.entry_size,
@@ -426,8 +430,12 @@ decode_page (struct gtable *gt, struct raw_page *raw,
                                              twin.table, first, i,
                                              &twin_partial);
 
-        /* A grain of which a part is there is better than none. */
+        /* A grain of which a part is there is better than none, but what lies
+         * in the other table is none either.
+         */
         if (other != code && other != ENTRY_BAD &&
+            !(entry_is_place (other) &&
+              grain_meets (gt, other, table, table + gt->l.table_size)) &&
             (code == ENTRY_BAD || (entry_is_place (other) &&
                                    !twin_partial))) {
           code = other;

@@ -134,6 +134,7 @@ copy_page (const struct table_page *page)
   copy->key = page->key;
   copy->nr = page->nr;
   copy->changed = page->changed;
+  memcpy (copy->copies, page->copies, sizeof copy->copies);
   memcpy (copy->note, page->note, sizeof copy->note);
   memcpy (copy->entries, page->entries, page->bytes - sizeof *page);
   return copy;
@@ -164,13 +165,15 @@ no_table (const struct gtable *gt, uint64_t table, struct vmdk_error *error)
                     " cannot be read", gt->l.io->name, table);
 }
 
-/* The places in the file, in bytes, of the copies of a page; 0 for one that
- * does not exist.
+/* Note the places in the file, in bytes, of the copies of a page, which never
+ * move; 0 for one that does not exist.  When the page is written that must need
+ * neither memory nor the disk.
  */
 static int
-find_copies (struct gtable *gt, const struct table_page *page,
-             uint64_t offset[2], struct vmdk_error *error)
+find_copies (struct gtable *gt, struct table_page *page,
+             struct vmdk_error *error)
 {
+  uint64_t *offset = page->copies;
   const unsigned primary = gt->l.directory[0] == 0;
   const uint64_t first = page->key.index *
     (page->key.level == LEVEL_TABLE ? gt->page_entries :
@@ -210,17 +213,17 @@ find_copies (struct gtable *gt, const struct table_page *page,
 }
 
 static int
-reserve_copies (struct gtable *gt, const struct table_page *page,
+reserve_copies (struct gtable *gt, struct table_page *page,
                 struct vmdk_error *error)
 {
   const size_t size = page->nr * gt->l.entry_size;
-  uint64_t offset[2];
   int i;
 
-  if (find_copies (gt, page, offset, error) == -1)
+  if (find_copies (gt, page, error) == -1)
     return -1;
   for (i = 0; i < 2; ++i)
-    if (offset[i] != 0 && reserve (gt, offset[i], size, error) == -1)
+    if (page->copies[i] != 0 &&
+        reserve (gt, page->copies[i], size, error) == -1)
       return -1;
   return 0;
 }
@@ -242,6 +245,21 @@ keep_changed (struct changed_pages *c, const struct table_key *key)
   return page != NULL;
 }
 
+/* What a bad entry was in the file is not known any more, and must not be lost
+ * there.  Whoever looks at all tables before the first change refuses to write
+ * to such a disk, but does not look at everything that readers do.
+ */
+static bool
+has_bad_entry (const struct gtable *gt, const struct table_page *page)
+{
+  uint32_t i;
+
+  for (i = 0; i < page->nr; ++i)
+    if (gtable_entry (gt, page, i) == ENTRY_BAD)
+      return true;
+  return false;
+}
+
 /* Make sure that a page, which the caller has read, is among those that
  * can be changed.
  */
@@ -261,6 +279,10 @@ add_page (struct gtable *gt, unsigned level, uint64_t index,
     return error_set (error, VMDK_ERROR_IO, EIO,
                       "%s: a grain table cannot be read, so it is not "
                       "changed either", gt->l.io->name);
+  if (has_bad_entry (gt, page))
+    return error_set (error, VMDK_ERROR_CORRUPT, EIO,
+                      "%s: a grain table is damaged, so it is not changed",
+                      gt->l.io->name);
   copy = copy_page (page);
   if (!copy)
     return error_nomem (error);
@@ -274,8 +296,7 @@ add_page (struct gtable *gt, unsigned level, uint64_t index,
   p = find (c, &key);
   copy->hash_next = NULL;
   *p = copy;
-  if (level == LEVEL_TABLE)
-    c->bytes += copy->bytes;
+  c->bytes += copy->bytes;
   atomic_fetch_add (&c->nr, 1);
   pthread_mutex_unlock (&c->lock);
   return 0;
@@ -452,16 +473,13 @@ write_page (struct gtable *gt, const struct table_page *page,
 {
   const size_t size = page->nr * gt->l.entry_size;
   uint8_t raw[GTABLE_PAGE_ENTRIES * 4];
-  uint64_t offset[2];
   uint32_t i;
 
-  if (find_copies (gt, page, offset, error) == -1)
-    return -1;
   for (i = 0; i < page->nr; ++i)
     store_le32 (raw + 4 * i, (uint32_t) gtable_entry (gt, page, i));
   for (i = 0; i < 2; ++i)
-    if (offset[i] != 0 &&
-        io_pwrite (gt->l.io, raw, size, offset[i], error) == -1)
+    if (page->copies[i] != 0 &&
+        io_pwrite (gt->l.io, raw, size, page->copies[i], error) == -1)
       return -1;
   return 0;
 }
@@ -478,17 +496,13 @@ gtable_write (struct gtable *gt, const struct gtable_collected *collected,
   return 0;
 }
 
-/* Give a page to the cache if it has not changed again.  Directories stay:
- * they are needed most, and bounded.
- */
+/* Leave a page to the cache if it has not changed again. */
 static void
 settle (struct gtable *gt, struct table_page *page)
 {
   struct changed_pages *c = atomic_load (&gt->changes);
   struct table_page **p;
 
-  if (page->key.level != LEVEL_TABLE)
-    return;
   pthread_mutex_lock (&c->lock);
   p = find (c, &page->key);
   if (*p == page && !page->changed) {

@@ -38,6 +38,7 @@ struct table_page {
   uint32_t nr;                  /* entries */
   bool transient;               /* not to be kept, since a read failed */
   bool changed;                 /* the owner's, of pages not in the cache */
+  uint64_t copies[2];           /* the same */
   size_t bytes;                 /* memory, with this header */
   uint64_t note[2];             /* the owner's */
   struct table_page *hash_next;

@@ -108,6 +108,32 @@ test_unreadable_table (void **state)
   tables_free (&t);
 }
 
+/* A table with an entry that is bad is not changed: what that was in the file
+ * would be lost.
+ */
+static void
+test_bad_entry (void **state)
+{
+  struct tables t;
+  struct vmdk_error error;
+
+  (void) state;
+  init (&t);
+  tables_set_grains (&t, 5 * E + 3, 2);
+  tables_set_grains (&t, 5 * E + 4, tables_sector (&t, 0, 5));
+  assert_int_equal (gtable_change (t.gt, 3 * E, 3 * E, ENTRY_HOLE, &error),
+                    -1);
+  assert_error (&error, VMDK_ERROR_CORRUPT, EIO, "is damaged");
+  publish (&t);
+  assert_run (&t, 0, 5 * E + 3, BASE, 5 * E + 3);
+  assert_run (&t, 5 * E + 3, 2, ENTRY_BAD, 2);
+  assert_run (&t, 5 * E + 5, 4 * E - 5, BASE + (5 * E + 5) * 16, 4 * E - 5);
+  /* Others are. */
+  assert_int_equal (gtable_change (t.gt, 3 * E, E, OTHER, &error), 0);
+  assert_run (&t, 3 * E, E, OTHER, E);
+  tables_free (&t);
+}
+
 /* Each allocation of a change in turn. */
 static void
 test_change_without_memory (void **state)
@@ -179,6 +205,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_unreadable_table),
+    cmocka_unit_test (test_bad_entry),
     cmocka_unit_test (test_change_without_memory),
     cmocka_unit_test (test_add_table_without_memory),
   };
