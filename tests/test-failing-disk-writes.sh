@@ -83,6 +83,18 @@ for number in errno.ENOSPC, errno.EIO:
     h.flush()
     model.check(h)
 
+# Holes need room too, to be noted: then there are none, and what is asked for is
+# done without, if it may take long.
+fail(("fallocate", name, 0, END, errno.ENOSPC))
+model.zero(h, 5000, 2 << 20)
+model.trim(h, 70000, (2 << 20) + 65536)
+model.zero(h, 300, (3 << 20) + 12345)
+if is_flat:
+    fails(errno.ENOTSUP, h.zero, 65536, 3 << 20, nbd.CMD_FLAG_FAST_ZERO)
+h.flush()
+model.check(h)
+fail()
+
 # One byte at a time.
 fail(("pwrite", name, 0, END, 0))
 model.write(h, 2000, (3 << 20) - 777)
@@ -103,6 +115,21 @@ fail()
 h.shutdown()
 server.stop()
 
+server = Server(image, options=["-r"])
+model.check(server.connect())
+server.stop()
+assert "put right" not in server.messages(), server.messages()
+
+# What is cut off a file when it is closed can stay there.
+server = Server(image)
+for _ in range(2):
+    h = server.connect()
+    model.write(h, 70000, 3 << 20)
+    model.write(h, 512, (2 << 20) + 900000)
+    fail(("ftruncate", name))
+    h.shutdown()
+    fail()
+server.stop()
 server = Server(image, options=["-r"])
 model.check(server.connect())
 server.stop()

@@ -581,9 +581,11 @@ alloc_end (struct alloc *a, struct vmdk_error *error)
   if (!a->begun)
     return 0;
   end = max_u64 (a->places.next, a->original_end);
+  /* It stays longer after a crash too. */
   if (end * SECTOR_SIZE < io->size &&
       io_truncate (io, end * SECTOR_SIZE, error) == -1)
-    return -1;
+    logger_note (a->g->logger, "%s: what lies behind the last grain "
+                 "stays in the file: %s", io->name, error->message);
   if (a->kind->set_end && a->kind->set_end (a->g, a->places.next, error) == -1)
     return -1;
   if (a->kind->set_unclean (a->g, false, error) == -1 ||

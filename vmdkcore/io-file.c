@@ -94,9 +94,11 @@ file_punch (struct io *io, uint64_t offset, uint64_t count,
   while (r == -1 && errno == EINTR);
   if (r == 0)
     return 1;
-  /* A block device takes whole blocks only. */
+  /* A block device takes whole blocks only; and what a full file system
+   * cannot note of a hole can be written as zeroes.
+   */
   if (errno == EOPNOTSUPP || errno == ENOSYS || errno == ENODEV ||
-      errno == EINVAL)
+      errno == EINVAL || errno == ENOSPC || errno == EDQUOT)
     return 0;
   return error_sys (error, errno,
                     "fallocate: %s: offset=%" PRIu64 ", count=%" PRIu64,

@@ -64,7 +64,7 @@ struct io_ops {
 
   /* Make a range inside the backend read as zeroes, without storage.
    * Returns 1 if that is done, 0 if the backend cannot do it, which
-   * changes nothing, -1 on failure.  Any thread.
+   * changes nothing but that parts may be zeroes, -1 on failure.  Any thread.
    */
   int (*punch) (struct io *io, uint64_t offset, uint64_t count,
                 struct vmdk_error *error);
