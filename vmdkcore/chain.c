@@ -323,6 +323,19 @@ chain_open (const struct link_context *context,
   return -1;
 }
 
+int
+chain_sync_inherited (const struct chain *chain, size_t first,
+                      struct vmdk_error *error)
+{
+  size_t i, j;
+
+  for (i = first; i < chain->nr; ++i)
+    for (j = 0; j < chain->links[i]->nr_files; ++j)
+      if (io_sync_inherited (chain->links[i]->files[j], error) == -1)
+        return -1;
+  return 0;
+}
+
 void
 chain_close (struct chain *chain)
 {

@@ -46,6 +46,12 @@ extern int chain_open (const struct link_context *context,
                        const struct vmdk_options *options,
                        struct chain *chain, struct vmdk_error *error);
 
+/* Make durable what others wrote into the links from 'first' on before they were
+ * opened, unless that has been done.  Any thread.
+ */
+extern int chain_sync_inherited (const struct chain *chain, size_t first,
+                                 struct vmdk_error *error);
+
 extern void chain_close (struct chain *chain);
 
 #endif /* VMDK_CHAIN_H */

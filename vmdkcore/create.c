@@ -144,7 +144,8 @@ look_at_parent (struct creation *c, const char *parent,
     error_set (c->error, VMDK_ERROR_INVALID, EINVAL,
                "%s: has the CID %08" PRIx32 ", by which a child says that it "
                "has no parent, and so cannot be one", link->name, link->cid);
-  else {
+  /* The content ID, and what belongs to it, may just have been written. */
+  else if (chain_sync_inherited (&image->chain, 0, c->error) == 0) {
     c->text.size = link->size;
     c->text.has_parent = true;
     c->text.parent_cid = link->cid;

@@ -40,6 +40,7 @@ struct writing {
   pthread_cond_t flushed;
   bool flushing;
   uint64_t flushes_begun, flushes_ended;
+  bool parents_synced;          /* while flushing */
 
   /* Once set, nothing is changed any more. */
   atomic_bool failed;

@@ -465,7 +465,7 @@ io_direct_new (int fd, bool writable, const char *name,
   d->io.ops = &direct_ops;
   d->io.size = d->file->size;
   d->io.writable = writable;
-  d->io.inherited = writable;
+  d->io.inherited = true;
   d->io.dev = d->file->dev;
   d->io.ino = d->file->ino;
   d->io.refs = 1;

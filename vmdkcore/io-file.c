@@ -169,6 +169,9 @@ file_sync (struct io *io, struct vmdk_error *error)
   do
     r = fdatasync (f->fd);
   while (r == -1 && errno == EINTR);
+  /* Where nothing can be written there may be no sync either. */
+  if (r == -1 && !io->writable && (errno == EINVAL || errno == EROFS))
+    return 0;
   if (r == -1)
     return error_sys (error, errno, "fdatasync: %s", io->name);
   return 0;
@@ -325,7 +328,7 @@ io_file_new (int fd, bool writable, const char *name,
   f->io.ops = &file_ops;
   f->io.size = (uint64_t) end;
   f->io.writable = writable;
-  f->io.inherited = writable;
+  f->io.inherited = true;
   f->is_device = S_ISBLK (statbuf.st_mode);
   /* A device may have several names. */
   f->io.dev = f->is_device ? statbuf.st_rdev : statbuf.st_dev;

@@ -303,9 +303,18 @@ publish_changes (struct vmdk_image *image, struct vmdk_error *error)
 static int
 publish (struct vmdk_image *image, struct vmdk_error *error)
 {
-  const int r = atomic_load (&image->writing.started) ?
-    publish_changes (image, error) : sync_files (image, false, error);
+  struct writing *w = &image->writing;
+  int r = 0;
 
+  /* What is flushed lies on what the parents hold: somebody may have written
+   * that shortly before.
+   */
+  if (!w->parents_synced)
+    r = chain_sync_inherited (&image->chain, 1, error);
+  w->parents_synced = true;
+  if (r == 0)
+    r = atomic_load (&w->started) ? publish_changes (image, error) :
+      sync_files (image, false, error);
   return r == 0 ? 0 : fail_publishing (image, error);
 }
 
