@@ -43,7 +43,6 @@ struct stream {
   uint64_t file_sectors;
   struct gtable *gt;            /* NULL if only the index counts */
   uint64_t owner;               /* of grains in the cache */
-  struct inflater_user inflating;
 
   /* Held while the index is made: who needs it has to wait, others do
    * not take it.
@@ -357,7 +356,7 @@ inflate_grain (const struct grain_source *source, void *out,
 
   if (find_compressed (s, grain, source->place, &c, error) == -1)
     return -1;
-  inflater = inflater_get (s->env->inflaters, &s->inflating, c.size,
+  inflater = inflater_get (s->env->inflaters, s->env->inflating, c.size,
                            source->size, error);
   if (!inflater)
     return -1;

@@ -95,6 +95,7 @@ struct extent_env {
   struct table_cache *tables;
   struct grain_cache *grains;
   struct inflaters *inflaters;
+  struct inflater_user *inflating; /* the image */
   struct budget *indexes;       /* bytes, for the indexes of streams */
   struct budget *rooms;         /* bytes, to remember places without a grain */
   struct budget *extents;       /* how many there may be */

@@ -52,6 +52,7 @@ struct vmdk_image {
   struct path_policy policy;    /* of parents */
   struct path_policy top_policy; /* a copy that may also write */
   struct extent_env env;
+  struct inflater_user inflating;
   struct logger logger;
   struct vmdk_memory *memory;   /* NULL: a stream that is made has its own */
   bool owns_memory;

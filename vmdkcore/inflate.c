@@ -26,6 +26,7 @@ struct inflaters {
   pthread_cond_t released;
   uint64_t limit;
   uint64_t claimed;             /* but for large ones */
+  unsigned nr_without;          /* who wait and have nothing */
   uint64_t large_arrived, large_done;
   uint64_t kept;                /* bytes of the buffers of idle ones */
   struct inflater *idle;
@@ -74,10 +75,22 @@ is_large (const struct inflaters *pool, uint64_t claim)
   return claim > pool->limit / LARGE_PART;
 }
 
-/* Wait for a claim to be granted.  Each user is served in turn, but what one
- * waits for, be it a disk that is slow, hardly keeps others waiting: a user
- * takes at most half of what the others leave, and of those who want much the
- * first of each user stands in a queue.  Locked.
+/* A user takes at most half of what the others leave, so that there is something
+ * left for those who have nothing; and nothing more while one of these waits.
+ */
+static bool
+fits (const struct inflaters *pool, const struct inflater_user *user,
+      uint64_t claim)
+{
+  return pool->claimed + claim <= pool->limit &&
+    (user->claimed == 0 ||
+     (pool->nr_without == 0 &&
+      pool->claimed + user->claimed + 2 * claim <= pool->limit));
+}
+
+/* Wait for a claim to be granted.  Those of one user are served in turn.  What
+ * one user waits for, be it a disk that is slow, keeps another waiting at most
+ * where both need much: there the first of each user stands in a queue.  Locked.
  */
 static void
 wait_for_turn (struct inflaters *pool, struct inflater_user *user,
@@ -93,16 +106,22 @@ wait_for_turn (struct inflaters *pool, struct inflater_user *user,
       pthread_cond_wait (&pool->released, &pool->lock);
   }
   else {
-    while (pool->claimed + claim > pool->limit ||
-           (user->claimed > 0 &&
-            pool->claimed + user->claimed + 2 * claim > pool->limit))
+    bool without = false;
+
+    while (!fits (pool, user, claim)) {
+      if (user->claimed == 0 && !without) {
+        without = true;
+        pool->nr_without++;
+      }
       pthread_cond_wait (&pool->released, &pool->lock);
+    }
+    pool->nr_without -= without;
     pool->claimed += claim;
     user->claimed += claim;
   }
   user->served++;
-  if (user->served != user->arrived)
-    pthread_cond_broadcast (&pool->released);
+  /* The next of this user, and those who let pass who had nothing. */
+  pthread_cond_broadcast (&pool->released);
 }
 
 static void

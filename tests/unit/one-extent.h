@@ -22,6 +22,7 @@ struct one {
   size_t size;
   struct io *io;
   struct extent_env env;
+  struct inflater_user inflating;
   struct budget indexes, rooms;
   struct recover_memory checks;
   struct captured log;
@@ -64,6 +65,7 @@ one_prepare (struct one *o)
   o->env.tables = table_cache_new (BUDGET);
   o->env.grains = grain_cache_new (BUDGET);
   o->env.inflaters = inflaters_new (BUDGET);
+  o->env.inflating = &o->inflating;
   o->io = io_mem_new (o->data, o->size, "t.vmdk", &error);
   assert_true (o->env.tables && o->env.grains && o->env.inflaters && o->io);
 }

@@ -288,6 +288,34 @@ test_waiting (void **state)
   alarm (0);
 }
 
+/* Who waits and has nothing is not passed by those who have something. */
+static void
+test_nothing (void **state)
+{
+  struct inflater *all[4];
+  struct waiter without, with;
+  unsigned i;
+
+  (void) state;
+  alarm (60);
+  all[0] = get_for (0, 100, 0);
+  for (i = 1; i < 4; ++i)
+    all[i] = get_for (i, 2500, 0);
+  start (&without, 4, 2500, 0);
+  wait_until_asleep (&without.tid);
+  start (&with, 0, 100, 0);
+  wait_until_asleep (&with.tid);
+  assert_false (atomic_load (&with.done));
+  /* Who has nothing either may. */
+  goes_on (&(struct waiter) { 0 }, 5, 100, 0);
+  wakes (&without, all[1]);
+  pthread_join (with.thread, NULL);
+  inflater_put (pool, all[0]);
+  inflater_put (pool, all[2]);
+  inflater_put (pool, all[3]);
+  alarm (0);
+}
+
 /* Of those who want more than a quarter one works at a time, whatever the
  * others do, and keeps none of them waiting.
  */
@@ -330,8 +358,6 @@ test_in_turn (void **state)
   wait_until_asleep (&another.tid);
   start (&little, 0, 1, 0);
   wait_until_asleep (&little.tid);
-  assert_int_equal (users[0].arrived - users[0].served, 3);
-  assert_int_equal (users[1].arrived - users[1].served, 1);
   goes_on (&(struct waiter) { 0 }, 2, 1, 0);
   assert_false (atomic_load (&own[0].done));
   assert_false (atomic_load (&another.done));
@@ -405,6 +431,7 @@ main (void)
     TEST (test_larger_than_limit),
     TEST (test_half),
     TEST (test_waiting),
+    TEST (test_nothing),
     TEST (test_large),
     TEST (test_in_turn),
     TEST (test_threads),
