@@ -48,3 +48,46 @@ END
 
 check disk-delta.vmdk vmfsSparse
 check disk.vmdk monolithicSparse
+
+# A table whose directory cannot be read just then: it may be the redundant one,
+# of which nothing must be kept.
+make_image monolithicSparse --size=64M --grain=8 --fill=empty
+"$PYTHON" - <<'END'
+import os
+import struct
+import nbd
+from failing_disk import fail
+from writing import Model, Server
+
+image = os.environ["IMAGE"]
+with open(image, "rb") as f:
+    rgd, gd = struct.unpack("<QQ", f.read(512)[48:64])
+model = Model.load()
+server = Server(image)
+h = server.connect()
+table = 512 * 4096
+for first, directory in ((0, gd), (3, rgd)):
+    # In memory is the table, and no more the directory.
+    model.check(h, 512, (first + 1) * table)
+    model.write(h, 4096, first * table)
+    h.flush()
+    fail(("pread", "disk.vmdk", directory * 512, directory * 512 + 512))
+    try:
+        model.write(h, 4096, (first + 1) * table)
+    except nbd.Error:
+        pass
+    fail()
+    h.flush()
+    model.check(h)
+    model.write(h, 4096, (first + 1) * table)
+h.shutdown()
+server.stop()
+server = Server(image)
+h = server.connect()
+model.check(h)
+model.write(h, 512, 0)
+model.check(h)
+h.shutdown()
+server.stop()
+assert "put right" not in server.messages(), server.messages()
+END

@@ -51,10 +51,20 @@ grep '^read 4096' "$TMP/before"
 nbdkit -U - vmdk "$IMAGE" --run 'nbdsh -u "$uri" -c "
 assert h.pread(4096, 12288) == b\"Z\" * 4096
 h.pwrite(b\"x\" * 4096, 65536)
-# A table that is missing.
+# The tables that are missing.
 h.pwrite(b\"y\" * 4096, 5 * 512 * 4096)
+h.pwrite(b\"y\" * 4096, 6 * 512 * 4096)
+h.flush()
+assert h.pread(4096, 12288) == b\"Z\" * 4096
+h.pwrite(b\"x\" * 4096, 81920)
+"'
+# shellcheck disable=SC2016
+nbdkit -U - vmdk "$IMAGE" --run 'nbdsh -u "$uri" -c "
+assert h.pread(4096, 12288) == b\"Z\" * 4096
+h.pwrite(b\"x\" * 4096, 86016)
 "'
 qemu-io -r -f vmdk -c 'read -P 0x5a 12288 4096' \
-  -c 'read -P 0x78 65536 4096' -c 'read -P 0x79 10485760 4096' \
+  -c 'read -P 0x78 65536 4096' -c 'read -P 0x78 81920 8192' \
+  -c 'read -P 0x79 10485760 4096' -c 'read -P 0x79 12582912 4096' \
   "$IMAGE" >"$TMP/after"
-[ "$(grep -c '^read 4096' "$TMP/after")" -eq 3 ]
+[ "$(grep -c '^read [48]' "$TMP/after")" -eq 5 ]

@@ -168,37 +168,47 @@ gtable_note_tables (const struct gtable *gt, struct table_page *page)
   }
 }
 
+/* Do the tables of a page follow each other from 'table' on, none missing? */
+static bool
+are_in_order (const struct gtable *gt, const struct table_page *page,
+              uint64_t table)
+{
+  uint64_t i;
+
+  for (i = 0; i < page->nr; ++i)
+    if (gtable_entry (gt, page, i) != table + i * gt->l.table_size)
+      return false;
+  return true;
+}
+
 /* All known writers place the redundant directory, its tables, the primary
- * one and its tables behind each other.  Where the header and the first
- * entries of a page say so, and no table of the page is missing, a grain can
- * lie in none of them.
+ * one and its tables behind each other.  Where the header and the entries of a
+ * page, in both directories, say so, a grain can lie in none of them.
  */
-static void
-note_usual_layout (const struct gtable *gt, uint64_t index,
-                   struct table_page *page)
+static int
+note_usual_layout (struct gtable *gt, uint64_t index, struct table_page *page,
+                   struct vmdk_error *error)
 {
   const uint64_t gd = gt->l.directory[0], rgd = gt->l.directory[1];
   const uint64_t directory = div_up (gt->nr_tables * gt->l.entry_size,
                                      SECTOR_SIZE);
   const uint64_t all = directory + gt->nr_tables * gt->l.table_size;
-  const uint64_t first = index * GTABLE_PAGE_ENTRIES;
-  const uint64_t to_first = directory + first * gt->l.table_size;
-  struct vmdk_error ignored;
-  uint8_t raw[8];
-  uint64_t i;
+  const uint64_t to_first =
+    directory + index * GTABLE_PAGE_ENTRIES * gt->l.table_size;
+  struct table_page *twin;
 
-  for (i = 0; i < page->nr; ++i)
-    if (!entry_is_place (gtable_entry (gt, page, i)))
-      return;
   if (gd == 0 || rgd == 0 || rgd + all != gd || gd + all > gt->l.overhead ||
-      gtable_entry (gt, page, 0) != gd + to_first ||
-      io_pread (gt->l.io, raw, gt->l.entry_size,
-                rgd * SECTOR_SIZE + first * gt->l.entry_size,
-                &ignored) == -1 ||
-      gtable_raw (gt, raw) != rgd + to_first)
-    return;
-  page->note[NOTE_TABLES_START] = rgd;
-  page->note[NOTE_TABLES_END] = gd + all;
+      !are_in_order (gt, page, gd + to_first))
+    return 0;
+  twin = get_page (gt, LEVEL_REDUNDANT, index, load_redundant, error);
+  if (!twin)
+    return -1;
+  if (are_in_order (gt, twin, rgd + to_first)) {
+    page->note[NOTE_TABLES_START] = rgd;
+    page->note[NOTE_TABLES_END] = gd + all;
+  }
+  table_page_put (twin);
+  return 0;
 }
 
 /* Mend a page of the primary directory by the redundant one: a table that
@@ -257,7 +267,10 @@ load_directory (struct gtable *gt, uint64_t index, struct table_page **page,
                 "the redundant one is used for %" PRIu64 " of its entries, "
                 "and where else it is needed", gt->l.io->name, mended);
   gtable_note_tables (gt, raw.page);
-  note_usual_layout (gt, index, raw.page);
+  if (note_usual_layout (gt, index, raw.page, error) == -1) {
+    table_page_put (raw.page);
+    return -1;
+  }
   *page = raw.page;
   return 0;
 }

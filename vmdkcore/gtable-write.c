@@ -197,14 +197,16 @@ find_copies (struct gtable *gt, struct table_page *page,
     if (!directory)
       return -1;
     code = gtable_entry (gt, directory, table % GTABLE_PAGE_ENTRIES);
+    /* It may be the other copy's where the directory cannot be read now. */
+    transient = directory->transient;
     table_page_put (directory);
-    if (!entry_is_place (code))
+    if (!entry_is_place (code) || transient)
       return no_table (gt, table, error);
     offset[0] = gtable_entry_offset (gt, code, first);
     if (primary == 0 && gt->l.directory[1] != 0) {
       if (gtable_redundant_table (gt, table, &code, &transient, error) == -1)
         return -1;
-      if (!entry_is_place (code))
+      if (!entry_is_place (code) || transient)
         return no_table (gt, table, error);
       offset[1] = gtable_entry_offset (gt, code, first);
     }
