@@ -169,8 +169,11 @@ file_sync (struct io *io, struct vmdk_error *error)
   do
     r = fdatasync (f->fd);
   while (r == -1 && errno == EINTR);
-  /* Where nothing can be written there may be no sync either. */
-  if (r == -1 && !io->writable && (errno == EINVAL || errno == EROFS))
+  /* Where nothing can be written there may be no sync either, and servers of
+   * files may refuse one that is not asked for by a writer.
+   */
+  if (r == -1 && !io->writable && errno != EIO && errno != ENOSPC &&
+      errno != EDQUOT)
     return 0;
   if (r == -1)
     return error_sys (error, errno, "fdatasync: %s", io->name);

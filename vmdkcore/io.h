@@ -51,8 +51,9 @@ struct io_ops {
    */
   void (*drop_cache) (struct io *io);
 
-  /* The following five are NULL in a backend that cannot be written, and
-   * called only if 'writable' is set in the backend.
+  /* The following are NULL in a backend that cannot be written, and called only
+   * if 'writable' is set in the backend; but sync is there, and called, also if
+   * 'inherited' is set.
    */
 
   /* Write exactly 'count' bytes at 'offset' (bytes) or fail; then some of
