@@ -41,13 +41,19 @@ refuses 'disk\.vmdk: line .*Too many open files.* 256 .*ulimit -n.* 192' \
   vmdk "$IMAGE"
 
 # With all that it may have, 12 clients at a time find room.
-for ((n = 192; n > 150; n -= 4)); do
-  make_flat $n
+n=150
+too_many=193
+while [ $((too_many - n)) -gt 1 ]; do
+  middle=$(((n + too_many) / 2))
+  make_flat $middle
   if nbdkit -U - vmdk "$IMAGE" --run true; then
-    break
+    n=$middle
+  else
+    too_many=$middle
   fi
 done
 [ $n -gt 150 ]
+make_flat $n
 # shellcheck disable=SC2016
 serve_and "$IMAGE" 'nbdsh -c "
 h = [nbd.NBD() for _ in range(12)]

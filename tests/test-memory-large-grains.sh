@@ -12,6 +12,8 @@
 skip_if_valgrind "it takes memory of its own"
 skip_if_sanitizers "they take memory of their own"
 requires_nbdsh
+# It would touch all that is allocated.
+export NBDKIT_PERTURB=
 
 mkvmdk --size=512M --grain=32768 --fill=full --data=text streamOptimized \
   "$TMP/disk.vmdk"
