@@ -14,6 +14,7 @@
 #include <link.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -108,6 +109,28 @@ check_leaks (void)
   __lsan_do_leak_check ();
 }
 
+/* What is for this program alone is not for those that it starts, such as the
+ * shell of --run.  The C library may not know of the environment yet.
+ */
+static void
+hide (char **env)
+{
+  static const char *const names[] = {
+    "LD_PRELOAD=", "LSAN_OPTIONS=", "MALLOC_PERTURB_=",
+  };
+  char **to = env;
+  size_t i;
+
+  for (; *env; ++env) {
+    for (i = 0; i < sizeof names / sizeof names[0]; ++i)
+      if (strncmp (*env, names[i], strlen (names[i])) == 0)
+        break;
+    if (i == sizeof names / sizeof names[0])
+      *to++ = *env;
+  }
+  *to = NULL;
+}
+
 /* The runtime initialises itself at the first call of malloc.  That must not
  * be the one in the newlocale of p11-kit's initialiser: the runtime calls
  * dlerror, which unlocks the lock that newlocale holds, and nbdkit, which uses
@@ -115,11 +138,14 @@ check_leaks (void)
  * reading.
  */
 static void __attribute__ ((constructor))
-first (void)
+first (int argc, char **argv, char **env)
 {
   void *volatile p = malloc (1);
 
+  (void) argc;
+  (void) argv;
   free (p);
+  hide (env);
   if (__lsan_do_leak_check && atexit (check_leaks) != 0)
     abort ();
 }
