@@ -20,11 +20,13 @@ make_flat ()
 
   rm -rf "$TMP/disk"
   mkdir "$TMP/disk"
+  for ((i = 0; i < $1; i++)); do
+    echo "$TMP/disk/f$i"
+  done | xargs truncate -s 4096
   {
     printf '# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\n'
     printf 'createType="twoGbMaxExtentFlat"\n'
     for ((i = 0; i < $1; i++)); do
-      truncate -s 4096 "$TMP/disk/f$i"
       printf 'RW 8 FLAT "f%d" 0\n' $i
     done
   } >"$IMAGE"

@@ -72,19 +72,24 @@ END
 
 check_children ()
 {
-  check "$1" 65536 monolithicSparse --size=4001s --fill=every-other
+  check_some "$1"
   check "$1" 4096 monolithicSparse --size=4001s --grain=8 --gtes=128 \
     --fill=empty
   # A grain is filled in pieces.
   check "$1" 524288 monolithicSparse --size=4001s --grain=1024 --fill=empty
-  # The second and the third extent.
-  check "$1" 65536 twoGbMaxExtentSparse --size=4500s --extent-size=1536s \
-    --fill=empty
   # QEMU misreads an extent that does not begin at a whole grain.
   check no 8192 twoGbMaxExtentSparse --size=4500s --extent-size=1111s \
     --grain=16 --gtes=256
-  check "$1" 512 vmfsSparse --size=4001s --fill=empty
   check "$1" 4096 vmfsSparse --size=4001s --grain=8
+}
+
+check_some ()
+{
+  check "$1" 65536 monolithicSparse --size=4001s --fill=every-other
+  # The second and the third extent.
+  check "$1" 65536 twoGbMaxExtentSparse --size=4500s --extent-size=1536s \
+    --fill=empty
+  check "$1" 512 vmfsSparse --size=4001s --fill=empty
 }
 
 make_base monolithicSparse --size=4001s --fill=full
@@ -94,11 +99,11 @@ check_children qemu
 make_base monolithicFlat --size=3333s
 check_children no
 make_base streamOptimized --size=4001s
-check_children no
+check_some no
 make_base vmfsSparse --size=4001s
-check_children no
+check_some no
 make_base seSparse --size=4001s
-check_children no
+check_some no
 
 # A chain of four kinds.
 make_base monolithicSparse --size=4001s
