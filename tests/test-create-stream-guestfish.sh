@@ -26,7 +26,7 @@ new_stream 64M 'timeout 250 guestfish --format=raw \
 copy_out "$STREAM" "$RAW"
 check_stream
 
-# guestfish begins a partition at sector 128 of a disk that is not larger.
+# part-disk begins the partition at sector 128.
 dd if="$RAW" of="$TMP/partition" bs=64K skip=1 status=none
 e2fsck -fn "$TMP/partition"
 for file in hello.txt pattern; do

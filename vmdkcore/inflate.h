@@ -20,8 +20,8 @@ extern struct inflaters *inflaters_new (uint64_t limit);
 /* None may be in use.  NULL is accepted. */
 extern void inflaters_free (struct inflaters *pool);
 
-/* One of those who share them, such as an image: all zeroes at first, and there as long as one of
- * its inflaters is in use.  Locked by the pool.
+/* One of those who share them, such as an image: all zeroes at first, and there
+ * as long as one of its inflaters is in use.  Locked by the pool.
  */
 struct inflater_user {
   uint64_t claimed;
