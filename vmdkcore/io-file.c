@@ -169,15 +169,24 @@ file_sync (struct io *io, struct vmdk_error *error)
   do
     r = fdatasync (f->fd);
   while (r == -1 && errno == EINTR);
-  /* Where nothing can be written there may be no sync either, and servers of
-   * files may refuse one that is not asked for by a writer.
-   */
-  if (r == -1 && !io->writable && errno != EIO && errno != ENOSPC &&
-      errno != EDQUOT)
+  if (r == 0)
     return 0;
-  if (r == -1)
+  /* Where nothing can be written there may be no sync either, and servers of
+   * files may refuse one that is not asked for by a writer.  All else says that
+   * something was lost, with one of the many numbers that devices have.
+   */
+  switch (io->writable ? EIO : errno) {
+  case EACCES:
+  case EBADF:
+  case EINVAL:
+  case ENOSYS:
+  case EOPNOTSUPP:
+  case EPERM:
+  case EROFS:
+    return 0;
+  default:
     return error_sys (error, errno, "fdatasync: %s", io->name);
-  return 0;
+  }
 }
 
 static void
