@@ -21,7 +21,7 @@ struct grain {
   uint64_t owner;
   uint64_t number;
   uint8_t *data;                /* NULL while it is being inflated */
-  size_t size;
+  size_t size;                  /* 0 before it has memory */
   unsigned users;               /* threads; it is not freed meanwhile */
   struct grain *hash_next;
   struct grain *newer, *older;
@@ -161,6 +161,17 @@ shrink (struct shard *s, size_t budget, size_t size)
   return data;
 }
 
+/* A grain, inflated or not.  Locked. */
+static struct grain *
+lookup (struct shard *s, uint64_t owner, uint64_t number)
+{
+  struct grain *grain = *bucket_of (s, owner, number);
+
+  while (grain && (grain->owner != owner || grain->number != number))
+    grain = grain->hash_next;
+  return grain;
+}
+
 /* Find a grain that is inflated, waiting for it if it is on its way.
  * Locked.
  */
@@ -168,10 +179,8 @@ static struct grain *
 find (struct shard *s, uint64_t owner, uint64_t number)
 {
   for (;;) {
-    struct grain *grain = *bucket_of (s, owner, number);
+    struct grain *grain = lookup (s, owner, number);
 
-    while (grain && (grain->owner != owner || grain->number != number))
-      grain = grain->hash_next;
     if (!grain || grain->data)
       return grain;
     pthread_cond_wait (&s->inflated, &s->lock);
@@ -189,12 +198,33 @@ add (struct shard *s, const struct grain_source *source)
     return NULL;
   grain->owner = source->owner;
   grain->number = source->grain;
-  grain->size = source->size;
   grain->hash_next = *bucket;
   *bucket = grain;
   link_newest (s, grain);
-  s->bytes += grain->size;
   return grain;
+}
+
+uint8_t *
+grain_room_get (struct grain_room *room)
+{
+  struct grain_cache *cache = room->cache;
+  const struct grain_source *source = room->source;
+  struct grain *grain;
+  struct shard *s;
+
+  if (room->data)
+    return room->data;
+  s = shard_of (cache, source->grain);
+  pthread_mutex_lock (&s->lock);
+  grain = lookup (s, source->owner, source->grain);
+  grain->size = source->size;
+  s->bytes += grain->size;
+  room->data = shrink (s, cache->shard_budget, source->size);
+  pthread_mutex_unlock (&s->lock);
+
+  if (!room->data)
+    room->data = malloc (source->size);
+  return room->data;
 }
 
 int
@@ -204,6 +234,7 @@ grain_cache_read (struct grain_cache *cache,
 {
   struct shard *s = shard_of (cache, source->grain);
   const bool whole = count == source->size;
+  struct grain_room room = { whole ? buf : NULL, cache, source };
   struct grain *grain;
   int r = 0;
 
@@ -219,34 +250,29 @@ grain_cache_read (struct grain_cache *cache,
     link_newest (s, grain);
   }
   else if (!whole) {
-    uint8_t *data;
-
     grain = add (s, source);
     if (!grain) {
       pthread_mutex_unlock (&s->lock);
       return error_nomem (error);
     }
     grain->users++;
-    data = shrink (s, cache->shard_budget, source->size);
     pthread_mutex_unlock (&s->lock);
 
-    if (!data)
-      data = malloc (source->size);
-    r = data ? source->inflate (source, data, error) : error_nomem (error);
+    r = source->inflate (source, &room, error);
 
     pthread_mutex_lock (&s->lock);
     if (r == 0)
-      grain->data = data;
+      grain->data = room.data;
     else {
       forget (s, grain);
-      free (data);
+      free (room.data);
     }
     pthread_cond_broadcast (&s->inflated);
   }
   pthread_mutex_unlock (&s->lock);
 
   if (!grain)
-    return source->inflate (source, buf, error);
+    return source->inflate (source, &room, error);
   if (r == -1) {
     free_grain (grain);
     return -1;

@@ -17,6 +17,7 @@
 #include "error.h"
 
 struct grain_cache;
+struct grain_source;
 
 /* 'budget' is in bytes.  NULL if memory is short. */
 extern struct grain_cache *grain_cache_new (uint64_t budget);
@@ -29,14 +30,26 @@ extern uint64_t grain_cache_owner (struct grain_cache *cache);
 /* No grain may be in use.  NULL is accepted. */
 extern void grain_cache_free (struct grain_cache *cache);
 
+/* Where a grain is inflated to. */
+struct grain_room {
+  uint8_t *data;                /* what has room for a grain; or, if NULL: */
+  struct grain_cache *cache;    /* memory of this cache's */
+  const struct grain_source *source;
+};
+
+/* Get it, or NULL if memory is short.  To be called when the inflating begins,
+ * not before waiting for its turn: those who wait need no memory.
+ */
+extern uint8_t *grain_room_get (struct grain_room *room);
+
 /* Which grain is meant, and how to get it. */
 struct grain_source {
   uint64_t owner;               /* a number that only the extent has */
   uint64_t grain;
   size_t size;                  /* bytes of a grain */
 
-  /* Write 'size' bytes to 'out'. */
-  int (*inflate) (const struct grain_source *source, void *out,
+  /* Write 'size' bytes to the room. */
+  int (*inflate) (const struct grain_source *source, struct grain_room *room,
                   struct vmdk_error *error);
   void *opaque;                 /* the owner's */
   uint64_t place;               /* the owner's */

@@ -337,9 +337,8 @@ find_compressed (struct stream *s, uint64_t grain, uint64_t place,
   return r == 1 ? 0 : -1;
 }
 
-/* Inflate a grain into 'out', which has room for a whole one. */
 static int
-inflate_grain (const struct grain_source *source, void *out,
+inflate_grain (const struct grain_source *source, struct grain_room *room,
                struct vmdk_error *error)
 {
   struct stream *s = source->opaque;
@@ -352,6 +351,7 @@ inflate_grain (const struct grain_source *source, void *out,
   struct compressed c;
   const char *fault;
   size_t produced = 0;
+  uint8_t *out;
   int r;
 
   if (find_compressed (s, grain, source->place, &c, error) == -1)
@@ -360,7 +360,9 @@ inflate_grain (const struct grain_source *source, void *out,
                            source->size, error);
   if (!inflater)
     return -1;
-  r = io_pread (s->io, inflater->input, c.size, c.offset, error);
+  out = grain_room_get (room);
+  r = out ? io_pread (s->io, inflater->input, c.size, c.offset, error) :
+    error_nomem (error);
   if (r == 0) {
     fault = inflater_run (inflater, c.size, out, source->size, &produced);
     if (fault)
@@ -371,7 +373,7 @@ inflate_grain (const struct grain_source *source, void *out,
                    PRIu64 ", at offset %" PRIu64, produced, grain_size,
                    c.offset);
     else
-      memset ((uint8_t *) out + produced, 0, source->size - produced);
+      memset (out + produced, 0, source->size - produced);
   }
   inflater_put (s->env->inflaters, inflater);
   return r;

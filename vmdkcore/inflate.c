@@ -26,8 +26,10 @@ struct inflaters {
   pthread_cond_t released;
   uint64_t limit;
   uint64_t claimed;             /* but for large ones */
+  uint64_t granted;             /* so far, but for large ones */
   unsigned nr_without;          /* who wait and have nothing */
-  uint64_t large_arrived, large_done;
+  bool beyond;                  /* one has more than there was */
+  struct inflater_turns large;
   uint64_t kept;                /* bytes of the buffers of idle ones */
   struct inflater *idle;
 };
@@ -88,52 +90,87 @@ fits (const struct inflaters *pool, const struct inflater_user *user,
       pool->claimed + user->claimed + 2 * claim <= pool->limit));
 }
 
-/* Wait for a claim to be granted.  Those of one user are served in turn.  What
- * one user waits for, be it a disk that is slow, keeps another waiting at most
- * where both need much: there the first of each user stands in a queue.  Locked.
- */
 static void
+wait_in_turn (struct inflaters *pool, struct inflater_turns *turns)
+{
+  const uint64_t turn = turns->arrived++;
+
+  while (turn != turns->served)
+    pthread_cond_wait (&pool->released, &pool->lock);
+}
+
+/* Wait until what one needs is there.  Who has nothing may be passed by others
+ * who have nothing either and need less: if so much was given to these as there
+ * is, one at a time may have what it needs beyond the limit.  Returns whether
+ * this one has.  Locked.
+ */
+static bool
+wait_for_room (struct inflaters *pool, const struct inflater_user *user,
+               uint64_t claim)
+{
+  const uint64_t granted = pool->granted;
+  bool without = false, beyond = false;
+
+  while (!fits (pool, user, claim)) {
+    if (user->claimed == 0) {
+      beyond = !pool->beyond && pool->granted - granted >= pool->limit;
+      if (beyond)
+        break;
+      pool->nr_without += !without;
+      without = true;
+    }
+    pthread_cond_wait (&pool->released, &pool->lock);
+  }
+  pool->nr_without -= without;
+  return beyond;
+}
+
+/* Wait for a claim to be granted.  Those of one user are served in turn, large
+ * ones and others apart; among the large ones the first of each user stands in a
+ * queue.  So a disk that does not answer keeps waiting those of its own image,
+ * others that need much, and, as each image may have half of what is left, those
+ * of all when there are several such disks.  Locked.
+ */
+static bool
 wait_for_turn (struct inflaters *pool, struct inflater_user *user,
                uint64_t claim)
 {
-  uint64_t turn = user->arrived++;
+  bool beyond = false;
 
-  while (turn != user->served)
-    pthread_cond_wait (&pool->released, &pool->lock);
   if (is_large (pool, claim)) {
-    turn = pool->large_arrived++;
-    while (turn != pool->large_done)
-      pthread_cond_wait (&pool->released, &pool->lock);
+    wait_in_turn (pool, &user->large);
+    wait_in_turn (pool, &pool->large);
+    user->large.served++;
   }
   else {
-    bool without = false;
-
-    while (!fits (pool, user, claim)) {
-      if (user->claimed == 0 && !without) {
-        without = true;
-        pool->nr_without++;
-      }
-      pthread_cond_wait (&pool->released, &pool->lock);
-    }
-    pool->nr_without -= without;
+    wait_in_turn (pool, &user->little);
+    beyond = wait_for_room (pool, user, claim);
+    pool->beyond |= beyond;
     pool->claimed += claim;
+    pool->granted += claim;
     user->claimed += claim;
+    user->little.served++;
   }
-  user->served++;
-  /* The next of this user, and those who let pass who had nothing. */
+  /* The next of this user, those who let pass who had nothing, and who may have
+   * been passed for long enough.
+   */
   pthread_cond_broadcast (&pool->released);
+  return beyond;
 }
 
+/* 'idle' is NULL, or may be used again. */
 static void
 release (struct inflaters *pool, struct inflater_user *user, uint64_t claim,
-         struct inflater *idle)
+         bool beyond, struct inflater *idle)
 {
   pthread_mutex_lock (&pool->lock);
   if (is_large (pool, claim))
-    pool->large_done++;
+    pool->large.served++;
   else {
     pool->claimed -= claim;
     user->claimed -= claim;
+    if (beyond)
+      pool->beyond = false;
   }
   if (idle) {
     if (idle->input_size > pool->limit / KEPT_BUFFERS ||
@@ -156,9 +193,10 @@ inflater_get (struct inflaters *pool, struct inflater_user *user,
 {
   const uint64_t claim = (uint64_t) input + extra;
   struct inflater *inflater;
+  bool beyond;
 
   pthread_mutex_lock (&pool->lock);
-  wait_for_turn (pool, user, claim);
+  beyond = wait_for_turn (pool, user, claim);
   inflater = pool->idle;
   if (inflater) {
     pool->idle = inflater->next;
@@ -184,12 +222,13 @@ inflater_get (struct inflaters *pool, struct inflater_user *user,
   }
   inflater->user = user;
   inflater->claimed = claim;
+  inflater->beyond = beyond;
   return inflater;
 
  nomem:
   if (inflater)
     free_inflater (inflater);
-  release (pool, user, claim, NULL);
+  release (pool, user, claim, beyond, NULL);
   error_nomem (error);
   return NULL;
 }
@@ -197,7 +236,8 @@ inflater_get (struct inflaters *pool, struct inflater_user *user,
 void
 inflater_put (struct inflaters *pool, struct inflater *inflater)
 {
-  release (pool, inflater->user, inflater->claimed, inflater);
+  release (pool, inflater->user, inflater->claimed, inflater->beyond,
+           inflater);
 }
 
 const char *

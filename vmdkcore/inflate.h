@@ -8,12 +8,15 @@
 #ifndef VMDK_INFLATE_H
 #define VMDK_INFLATE_H
 
+#include <stdbool.h>
+
 #include "error.h"
 
 struct inflaters;
 
 /* 'limit' bounds the memory (bytes) that all inflating together may use
- * at a time, beside what one grain needs.  NULL if memory is short.
+ * at a time, beside what one grain needs, and a quarter of the limit for one
+ * that has waited long.  NULL if memory is short.
  */
 extern struct inflaters *inflaters_new (uint64_t limit);
 
@@ -25,7 +28,9 @@ extern void inflaters_free (struct inflaters *pool);
  */
 struct inflater_user {
   uint64_t claimed;
-  uint64_t arrived, served;
+  struct inflater_turns {
+    uint64_t arrived, served;
+  } little, large;
 };
 
 /* A decompressor with a buffer for its input, used by one thread. */
@@ -35,11 +40,12 @@ struct inflater {
   size_t input_size;
   struct inflater_user *user;
   uint64_t claimed;
+  bool beyond;                  /* the limit */
   struct inflater *next;
 };
 
 /* Get an inflater for 'input' bytes and 'extra' bytes more that the
- * caller will allocate.  Waits while too many others are at work, and longer
+ * caller allocates then.  Waits while too many others are at work, and longer
  * if they are the same user's.
  */
 extern struct inflater *inflater_get (struct inflaters *pool,

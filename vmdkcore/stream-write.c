@@ -47,14 +47,14 @@ struct placed {
 };
 
 static int
-inflate_placed (const struct grain_source *source, void *out,
+inflate_placed (const struct grain_source *source, struct grain_room *room,
                 struct vmdk_error *error)
 {
   const struct placed *placed = source->opaque;
 
   return stream_writer_unpack (placed->w, placed->output->io,
                                source->grain * SECTOR_SIZE, NULL,
-                               source->place, out, error);
+                               source->place, room, error);
 }
 
 /* Read from the file, where nothing changes that has once been placed: so
@@ -84,18 +84,18 @@ static int
 read_packed (struct stream_writer *w, const struct held *h,
              const struct piece *p, void *buf, struct vmdk_error *error)
 {
-  uint8_t *grain = malloc (STREAM_GRAIN_SIZE);
+  struct grain_room room = { .data = malloc (STREAM_GRAIN_SIZE) };
   int r;
 
-  if (!grain)
+  if (!room.data)
     return error_nomem (error);
   /* Of a grain in memory the file may just be made by another thread. */
   r = stream_writer_unpack (w, h->data ? NULL : w->spill.file.io,
                             h->slot * SPILL_SLOT_SIZE, h->data, h->grain,
-                            grain, error);
+                            &room, error);
   if (r == 0)
-    memcpy (buf, grain + p->offset, p->count);
-  free (grain);
+    memcpy (buf, room.data + p->offset, p->count);
+  free (room.data);
   return r;
 }
 

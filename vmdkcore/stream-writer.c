@@ -192,13 +192,14 @@ stream_writer_fail (struct stream_writer *w, const struct vmdk_error *reason)
 int
 stream_writer_unpack (struct stream_writer *w, struct io *io,
                       uint64_t offset, const uint8_t *data, uint64_t grain,
-                      void *out, struct vmdk_error *error)
+                      struct grain_room *room, struct vmdk_error *error)
 {
   uint8_t head[STREAM_MARKER_SIZE];
   struct inflater *inflater;
   struct stream_marker m;
   size_t produced = 0;
   const char *fault;
+  uint8_t *out;
   int r = 0;
 
   if (data)
@@ -215,7 +216,10 @@ stream_writer_unpack (struct stream_writer *w, struct io *io,
                            STREAM_GRAIN_SIZE, error);
   if (!inflater)
     return -1;
-  if (data)
+  out = grain_room_get (room);
+  if (!out)
+    r = error_nomem (error);
+  else if (data)
     memcpy (inflater->input, data + STREAM_GRAIN_DATA, m.size);
   else
     r = io_pread (io, inflater->input, m.size, offset + STREAM_GRAIN_DATA,

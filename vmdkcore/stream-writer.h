@@ -113,7 +113,7 @@ extern void stream_writer_forget (struct stream_writer *w, struct held *h);
  */
 extern int stream_writer_unpack (struct stream_writer *w, struct io *io,
                                  uint64_t offset, const uint8_t *data,
-                                 uint64_t grain, void *out,
+                                 uint64_t grain, struct grain_room *room,
                                  struct vmdk_error *error);
 
 /* Put 'size' bytes that stream_pack made for a busy grain where they belong

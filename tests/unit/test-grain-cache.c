@@ -33,10 +33,10 @@ byte_of (const struct grain_source *source, size_t i)
 }
 
 static int
-count_inflate (const struct grain_source *source, void *out,
+count_inflate (const struct grain_source *source, struct grain_room *room,
                struct vmdk_error *error)
 {
-  uint8_t *p = out;
+  uint8_t *p;
   size_t i;
 
   atomic_fetch_add (&inflated, 1);
@@ -44,6 +44,7 @@ count_inflate (const struct grain_source *source, void *out,
     atomic_fetch_add (&together, 1);
   if (slow)
     usleep (50000);
+  p = grain_room_get (room);
   for (i = 0; i < source->size; ++i)
     p[i] = byte_of (source, i);
   atomic_fetch_sub (&at_once, 1);

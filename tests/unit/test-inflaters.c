@@ -31,7 +31,8 @@ teardown (void **state)
 
   inflaters_free (pool);
   for (i = 0; i < 100; ++i)
-    if (users[i].claimed != 0 || users[i].arrived != users[i].served)
+    if (users[i].claimed != 0 || users[i].little.arrived != users[i].little.served ||
+        users[i].large.arrived != users[i].large.served)
       return -1;
   return 0;
 }
@@ -338,14 +339,51 @@ test_large (void **state)
   alarm (0);
 }
 
-/* Those of one user are served in turn, and keep only that user waiting: among
- * the large ones each user has its turn.
+/* Who was passed by as much as there is does not wait for more to be given back
+ * at once, but is the only one.
+ */
+static void
+test_passed (void **state)
+{
+  struct inflater *all[10];
+  struct waiter passed, another;
+  unsigned i;
+
+  (void) state;
+  alarm (60);
+  for (i = 0; i < 10; ++i)
+    all[i] = get_for (i, LIMIT / 10, 0);
+  start (&passed, 20, LIMIT / 4, 0);
+  wait_until_asleep (&passed.tid);
+  start (&another, 21, LIMIT / 4, 0);
+  wait_until_asleep (&another.tid);
+  for (i = 0; i < 9; ++i) {
+    inflater_put (pool, all[i]);
+    all[i] = get_for (30 + i, LIMIT / 10, 0);
+  }
+  wait_until_asleep (&passed.tid);
+  assert_false (atomic_load (&passed.done) || atomic_load (&another.done));
+  inflater_put (pool, all[9]);
+  all[9] = get_for (39, LIMIT / 10, 0);
+  /* One after the other. */
+  pthread_join (passed.thread, NULL);
+  pthread_join (another.thread, NULL);
+  /* And the limit holds again. */
+  start (&another, 21, 1, 0);
+  wakes (&another, all[9]);
+  for (i = 0; i < 9; ++i)
+    inflater_put (pool, all[i]);
+  alarm (0);
+}
+
+/* Those of one user are served in turn, large ones and others apart, and keep
+ * only that user waiting: among the large ones each user has its turn.
  */
 static void
 test_in_turn (void **state)
 {
   struct inflater *large;
-  struct waiter own[2], another, little;
+  struct waiter own[2], another;
 
   (void) state;
   alarm (60);
@@ -356,17 +394,14 @@ test_in_turn (void **state)
   wait_until_asleep (&own[1].tid);
   start (&another, 1, LIMIT, 0);
   wait_until_asleep (&another.tid);
-  start (&little, 0, 1, 0);
-  wait_until_asleep (&little.tid);
+  goes_on (&(struct waiter) { 0 }, 0, 1, 0);
   goes_on (&(struct waiter) { 0 }, 2, 1, 0);
   assert_false (atomic_load (&own[0].done));
   assert_false (atomic_load (&another.done));
-  assert_false (atomic_load (&little.done));
   inflater_put (pool, large);
   pthread_join (own[0].thread, NULL);
   pthread_join (another.thread, NULL);
   pthread_join (own[1].thread, NULL);
-  pthread_join (little.thread, NULL);
   alarm (0);
 }
 
@@ -401,7 +436,9 @@ work (void *arg)
   return NULL;
 }
 
-/* All of them together never have more than the limit and one large one. */
+/* All of them together never have more than the limit, one large one and one
+ * that has waited long.
+ */
 static void
 test_threads (void **state)
 {
@@ -414,7 +451,7 @@ test_threads (void **state)
   for (i = 0; i < 16; ++i)
     pthread_join (threads[i], NULL);
   assert_int_equal (rounds, 16 * 500);
-  assert_true (most > 0 && most <= LIMIT + LIMIT / 2);
+  assert_true (most > 0 && most <= LIMIT + LIMIT / 2 + LIMIT / 4);
 }
 
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
@@ -433,6 +470,7 @@ main (void)
     TEST (test_waiting),
     TEST (test_nothing),
     TEST (test_large),
+    TEST (test_passed),
     TEST (test_in_turn),
     TEST (test_threads),
   };
