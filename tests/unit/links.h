@@ -148,6 +148,45 @@ links_check_read (struct vmdk_image *image, const char *drawing,
 #define assert_image(image, drawing)                    \
   links_check_read (image, drawing, __FILE__, __LINE__)
 
+/* The disk opens, reads as drawn, and is a chain of so many links. */
+static inline void
+links_check_opens (const struct folder *folder, const char *name,
+                   const struct vmdk_options *given, struct captured *log,
+                   const char *drawing, size_t nr_links, const char *file,
+                   int line)
+{
+  struct vmdk_options options = *given;
+  struct vmdk_description d;
+  struct vmdk_error error;
+  struct vmdk_image *image = links_try (folder, name, &options, log, &error);
+
+  if (!image) {
+    print_error ("%s\n", error.message);
+    _fail (file, line);
+  }
+  links_check_read (image, drawing, file, line);
+  vmdk_describe (image, &d);
+  _assert_int_equal (d.nr_links, nr_links, file, line);
+  vmdk_close (image);
+}
+
+/* The disk does not open, and the message has this piece. */
+static inline void
+links_check_refused (const struct folder *folder, const char *name,
+                     const struct vmdk_options *given, struct captured *log,
+                     enum vmdk_error_kind kind, int err, const char *piece,
+                     const char *file, int line)
+{
+  struct vmdk_options options = *given;
+  struct vmdk_error error;
+
+  if (links_try (folder, name, &options, log, &error)) {
+    print_error ("opened; expected: %s\n", piece);
+    _fail (file, line);
+  }
+  check_error (&error, kind, err, piece, file, line);
+}
+
 /* The allocation, from each sector on: 'd' is data, '.' a hole, '?'
  * unknown; each answer goes as far as it is true.
  */
