@@ -9,10 +9,11 @@ Usage: mutate-images.py COUNT SEED MAX_MIB FOLDER
 The folder holds folders, each with an image disk.vmdk that is good.  One after
 the other is copied, 1 to 20 bytes or fields of its files are changed, and it is
 served, mapped, read whole, and every second time written to.  The server must
-not crash, nor take 10 seconds for a request, nor need more than so many MiB (0:
-any), nor change a file that is not the image's; what it refuses it refuses in
-one line; a client is told errors and not disconnected.  What was written and
-flushed must be there after a restart.
+not crash, nor take 10 seconds to start or for a request, nor need more than so
+many MiB (0: any), nor change a file that is not the image's, and none at all
+unless a client writes; what it refuses it refuses in one line; a client is told
+errors and not disconnected.  What was written and flushed must be there after a
+restart.
 """
 
 import os
@@ -21,6 +22,7 @@ import shutil
 import struct
 import sys
 import threading
+import time
 
 import nbd
 from writing import NotStarted, Server
@@ -207,11 +209,22 @@ def errors(text):
             if "error: " in line and "error: warning: " not in line]
 
 
+def in_time(begin):
+    seconds = time.monotonic() - begin
+    if seconds > REQUEST_SECONDS:
+        raise Broken(f"{seconds} s to start")
+
+
 def serve(image, rng, readonly, max_mib, parameters, expected=None):
+    begin = time.monotonic()
     try:
         server = Server(image, "cache-size=1M", *parameters,
                         options=["-r"] if readonly else [])
     except NotStarted as e:
+        # 119: a sanitizer's report, which functions.sh judges.
+        if e.status not in (1, 119):
+            raise Broken(f"not started: {e.status}\n{e}") from e
+        in_time(begin)
         if expected:
             raise Broken("what was written is refused") from e
         lines = errors(str(e))
@@ -219,6 +232,7 @@ def serve(image, rng, readonly, max_mib, parameters, expected=None):
             raise Broken(f"refused in {len(lines)} lines") from e
         return "refused", None
     try:
+        in_time(begin)
         try:
             c = Client(server)
         except nbd.Error as e:
@@ -259,6 +273,13 @@ def contents(folder):
     return found
 
 
+def not_written(name, template, state):
+    """Does no client write to this file of the folder?  Parents are never
+    written."""
+    return (state != "written" or name == "bystander" or
+            name == "base.vmdk" and "chain" in template)
+
+
 def main():
     count, seed, max_mib = (int(a) for a in sys.argv[1:4])
     templates = sorted(os.path.join(sys.argv[4], name)
@@ -277,18 +298,28 @@ def main():
         shutil.copytree(template, folder)
         outside = outside or contents(work)
         mutate(rng, folder)
+        shutil.copy(os.path.join(work, "disk-flat.vmdk"),
+                    os.path.join(folder, "bystander"))
         image = os.path.join(folder, "disk.vmdk")
         parameters = rng.choice([[], [], ["salvage=true"],
                                  ["ignore-cid=true"], ["single-link=true"]])
-        names = set(os.listdir(folder))
+        before = contents(folder)
         try:
             state, wrote = serve(image, rng, number // len(templates) % 2 == 0,
                                  max_mib, parameters)
             states[state] += 1
+            after = contents(folder)
             if wrote:
                 serve(image, rng, True, max_mib, parameters, wrote)
-            if contents(work) != outside or set(os.listdir(folder)) != names:
-                raise Broken("a file was changed that is not the image's")
+                if contents(folder) != after:
+                    raise Broken("a reader has changed a file")
+            changed = [name for name in before
+                       if not_written(name, os.path.basename(template), state)
+                       and after.get(name) != before[name]]
+            if (contents(work) != outside or after.keys() != before.keys() or
+                    changed):
+                raise Broken(f"{state}, and a file was changed that may not "
+                             f"be: {changed or after.keys() - before.keys()}")
         except Broken as e:
             sys.exit(f"seed {number}, {os.path.basename(template)} "
                      f"{parameters}: {e}")

@@ -33,7 +33,12 @@ def connect(uri):
 
 
 class NotStarted(Exception):
-    """nbdkit has ended, with these messages."""
+    """nbdkit has ended with this status, or is not ready after a minute (None),
+    with these messages."""
+
+    def __init__(self, messages, status):
+        super().__init__(messages)
+        self.status = status
 
 
 class Server:
@@ -60,8 +65,9 @@ class Server:
             if self.process.poll() is not None:
                 break
             time.sleep(0.02)
+        status = self.process.poll()
         self.kill()
-        raise NotStarted(self.messages())
+        raise NotStarted(self.messages(), status)
 
     def connect(self):
         return connect(self.uri)
