@@ -10,10 +10,11 @@ $IMAGE, whose content is $MODEL, is served.  Each client has a part of the disk
 of its own, with 16 slots, and one request for each slot under way: reads, which
 must give what was written last, writes, zeroes, trims, flushes, and questions
 about the allocation.  Meanwhile other clients come, write to a part that is
-nobody's, and are killed between two requests.  The server's memory must stay
+nobody's, and are killed with requests under way.  The server's memory must stay
 below so many MiB (0: not looked at), and not grow between the middle and the
-end.  In the end the server is told to stop while all are busy: what had been
-acknowledged must be there when the disk is opened again.
+end.  In the end the server is told to stop while all are busy: its files must be
+in order, and what had been acknowledged must be there when the disk is opened
+again.
 """
 
 import errno
@@ -25,7 +26,7 @@ import threading
 import time
 
 import nbd
-from writing import Model, Server, connect
+from writing import Model, Server, Sparse, connect, files
 
 SLOTS = 16
 # From now on connections may end.
@@ -137,19 +138,74 @@ class Client(threading.Thread):
                 slot.known = False
 
 
-VICTIM = """
-import os, random, signal, sys, nbd
-h = nbd.NBD()
-h.connect_uri(sys.argv[1])
-rng = random.Random(int(sys.argv[4]))
+# Until its input ends; it prints a line for each that has died.
+VICTIMS = """
+import os, random, select, signal, sys, nbd
 offset, count = int(sys.argv[2]), int(sys.argv[3])
-for _ in range(rng.randrange(20)):
-    n = rng.randint(1, count)
-    h.pwrite(rng.randbytes(n), offset + rng.randrange(count - n + 1))
-    if rng.randrange(4) == 0:
-        h.zero(count, offset)
-os.kill(os.getpid(), signal.SIGKILL)
+number = 0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    number += 1
+    pid = os.fork()
+    if pid == 0:
+        rng = random.Random(number)
+        h = nbd.NBD()
+        h.connect_uri(sys.argv[1])
+        cookies = []
+        for _ in range(rng.randrange(1, 20)):
+            n = rng.randint(1, min(count, 100000))
+            at = offset + rng.randrange(count - n + 1)
+            what = rng.randrange(5)
+            if what == 0:
+                cookies.append(h.aio_zero(n, at))
+            elif what == 1:
+                cookies.append(h.aio_pread(bytearray(n), at))
+            else:
+                cookies.append(h.aio_pwrite(rng.randbytes(n), at))
+            if rng.randrange(3) == 0:
+                h.poll(1)
+        for cookie in cookies[:rng.randrange(len(cookies) + 1)]:
+            while not h.aio_command_completed(cookie):
+                h.poll(1000)
+        os.kill(os.getpid(), signal.SIGKILL)
+    status = os.waitpid(pid, 0)[1]
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == 9, status
+    print(number, flush=True)
 """
+
+
+class Memory(threading.Thread):
+    """What the server needs, as it goes on."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server = server
+        self.samples = []
+        self.ended = threading.Event()
+
+    def run(self):
+        while not self.ended.wait(0.1):
+            self.samples.append(rss_mib(self.server))
+
+    def check(self, max_mib):
+        samples, third = self.samples, len(self.samples) // 3
+        middle, end = max(samples[third:2 * third]), max(samples[2 * third:])
+        print(f"memory: at most {max(samples):.1f} MiB, {len(samples)} times; "
+              f"{middle:.1f} and then {end:.1f}")
+        assert max(samples) <= max_mib, f"{max(samples)} MiB"
+        assert third >= 5, "too short to tell whether it grows"
+        # Each of a thousand threads has a buffer of nbdkit's as large as its
+        # largest request, and those of new clients have had none.
+        assert end <= middle * 1.2 + 4, f"grows from {middle} to {end} MiB"
+
+
+def check_files(folder):
+    """The files that were written are in order, and closed."""
+    for path in files(folder):
+        with open(path, "rb") as f:
+            magic = f.read(4)
+        if (os.path.basename(path).startswith("disk") and
+                magic in (b"KDMV", b"COWD")):
+            assert Sparse(path).check().unclean == 0, path
 
 
 def rss_mib(server):
@@ -158,17 +214,6 @@ def rss_mib(server):
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
     raise AssertionError("the server has ended")
-
-
-def check_memory(samples, max_mib):
-    third = len(samples) // 3
-    print(f"memory: at most {max(samples):.1f} MiB")
-    assert max(samples) <= max_mib, f"{max(samples)} MiB"
-    if third >= 5:
-        middle, end = max(samples[third:2 * third]), max(samples[2 * third:])
-        # Each of a thousand threads has a buffer of nbdkit's as large as its
-        # largest request, and those of new clients have had none.
-        assert end <= middle * 1.2 + 4, f"grows from {middle} to {end} MiB"
 
 
 def main():
@@ -181,17 +226,17 @@ def main():
                for i in range(connections)]
     for c in clients:
         c.start()
-    samples = []
+    memory = Memory(server)
+    memory.start()
+    victims = subprocess.Popen(
+        [sys.executable, "-c", VICTIMS, server.uri, str(connections * part),
+         str(part)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     end = time.monotonic() + seconds
-    killed = 0
     while time.monotonic() < end and not any(c.error for c in clients):
-        p = subprocess.run(
-            [sys.executable, "-c", VICTIM, server.uri,
-             str(connections * part), str(part), str(killed)], check=False)
-        assert p.returncode == -9, p.returncode
-        killed += 1
-        samples.append(rss_mib(server))
-        time.sleep(0.2)
+        time.sleep(0.1)
+    killed = len(victims.communicate(b"end")[0].splitlines())
+    memory.ended.set()
+    memory.join()
     # It stops when the last client has gone.
     terminating.set()
     server.process.terminate()
@@ -207,8 +252,10 @@ def main():
     assert status in (0, 119), (status, server.messages())
     print(f"{sum(c.requests for c in clients)} requests, {killed} clients "
           "killed")
+    assert victims.returncode == 0 and killed > 0, (victims.returncode, killed)
     if max_mib:
-        check_memory(samples, max_mib)
+        memory.check(max_mib)
+    check_files(os.path.dirname(image))
 
     server = Server(image, options=["-r"])
     h = server.connect()
@@ -220,7 +267,6 @@ def main():
                 assert h.pread(len(slot.data), slot.offset) == slot.data, (
                     f"{slot.offset}: lost")
     print(f"{known} of {connections * SLOTS} slots were known, and right")
-    assert "put right" not in server.messages(), server.messages()
     with open(os.environ["MODEL"], "wb") as f:
         f.write(b"".join(h.pread(min(1 << 20, model.size - at), at)
                          for at in range(0, model.size, 1 << 20)))
