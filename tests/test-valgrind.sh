@@ -9,6 +9,8 @@
 . "${srcdir:?run this with make check}/functions.sh"
 # shellcheck source=tests/image-functions.sh
 . "$srcdir/image-functions.sh"
+# shellcheck source=tests/chain-functions.sh
+. "$srcdir/chain-functions.sh"
 
 requires valgrind --version
 skip_if_sanitizers "they cannot be used under valgrind"
@@ -19,7 +21,13 @@ try twoGbMaxExtentSparse --size=3M --extent-size=1M --grain=8
 try monolithicFlat --size=3M
 try twoGbMaxExtentFlat --size=3M --extent-size=1M
 try vmfs --size=3M
+try vmfsSparse --size=1M
+try seSparse --size=1M
+try streamOptimized --size=3M
 try custom --extents=SPARSE:1M:8,ZERO:1M,FLAT:1M,SPARSE/RDONLY:1M:128
+make_base streamOptimized --size=1M
+make_child monolithicSparse --size=1M
+check_image
 for damage in extent-missing gtes-3 quote-open extents-100000; do
   rm -rf "$TMP/disk"
   mkdir "$TMP/disk"
