@@ -44,7 +44,8 @@ enum {
 };
 
 #define CHILD_NAME "fuzz-child.vmdk"
-#define MAX_PIECES 200
+#define SMALL (256 * 1024)      /* disks that are read and mapped as a whole */
+#define MAX_PIECES (SMALL / SECTOR_SIZE)
 #define NR_READS 8
 #define NR_CHANGES 10
 #define MAX_CALLS 300
@@ -164,6 +165,14 @@ map_and_read (struct state *s)
   }
   if (vmdk_prefetch (s->image, s->size - s->edge, s->edge, &error) == -1)
     check_message (&error);
+  if (s->size <= SMALL) {
+    uint64_t offset;
+
+    for (offset = 0; offset < s->size; offset += sizeof buffer)
+      (void) read_range (s, buffer,
+                         (size_t) min_u64 (sizeof buffer, s->size - offset),
+                         offset);
+  }
   for (i = 0; i < NR_READS; ++i) {
     const size_t n =
       (size_t) min_u64 (1 + next_random (s) % sizeof buffer, s->size);
