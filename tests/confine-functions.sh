@@ -15,19 +15,6 @@ cp "$TMP/data" "$TMP/in/sub/data"
 export DATA="$TMP/data"
 disk=$TMP/in/disk.vmdk
 
-# The server finds that the kernel has no openat2.
-if [ "${NO_OPENAT2:-}" = 1 ]; then
-  requires_strace
-  mkdir "$TMP/bin"
-  cat >"$TMP/bin/nbdkit" <<END
-#!/bin/sh
-exec strace -f -o '$TMP/strace' -e trace=openat2 \\
-  -e inject=openat2:error=ENOSYS '$top_builddir/nbdkit' "\$@"
-END
-  chmod +x "$TMP/bin/nbdkit"
-  PATH="$TMP/bin:$PATH"
-fi
-
 # name_extent NAME: a disk of 8 sectors in that file.
 name_extent ()
 {

@@ -43,6 +43,16 @@ for target in nothing data; do
   done
 done
 
+# A parent that names what lies outside is one of no disk.
+name_extent ../out/data
+refuses 'out/data: .*allow-dir' vmdk "$new" create=true create-parent="$disk"
+nothing_outside
+name_parent ../out/nothing
+refuses 'out/nothing: .*allow-dir' vmdk "$new" create=true create-parent="$disk"
+nothing_outside
+rm "$TMP/in/empty" "$disk"
+[ "$(ls -A "$TMP/in")" = "data"$'\n'"sub" ]
+
 # A link comes while a stream is written: it stays, and leads to nothing.
 export NEW=$new
 # shellcheck disable=SC2016

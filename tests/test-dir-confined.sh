@@ -78,6 +78,7 @@ try:
 finally:
     enough.set()
     thread.join()
+assert opened > 0, refused
 print(opened, "opened", refused, "refused")
 server.stop()
 
