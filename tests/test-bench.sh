@@ -10,6 +10,7 @@
 . "${srcdir:?run this with make check}/functions.sh"
 
 skip_if_valgrind "this measures"
+skip_if_sanitizers "this measures"
 
 status=0
 bash "$srcdir/bench/bench.sh" --size=8M --rounds=1 --seconds=1 \

@@ -102,16 +102,16 @@ for number in errno.EIO, errno.EUCLEAN:
 END
 }
 
-check disk.vmdk 96 monolithicSparse --size=4M --fill=full
+check disk.vmdk 96 monolithicSparse --size=2M --fill=full
 check_image disk.vmdk 96 unbuffered=true
-check disk-s002.vmdk 96 twoGbMaxExtentSparse --size=4M --extent-size=2M \
+check disk-s002.vmdk 96 twoGbMaxExtentSparse --size=2M --extent-size=1M \
   --fill=full
-check disk-flat.vmdk 96 monolithicFlat --size=4M --fill=full
-check disk.vmdk 256 streamOptimized --size=4M --fill=full
-check disk-delta002.vmdk 96 custom --extents=VMFSSPARSE:2M,VMFSSPARSE:2M \
+check disk-flat.vmdk 96 monolithicFlat --size=2M --fill=full
+check disk.vmdk 256 streamOptimized --size=2M --fill=full
+check disk-delta002.vmdk 96 custom --extents=VMFSSPARSE:1M,VMFSSPARSE:1M \
   --fill=full
-check disk-sesparse.vmdk 96 seSparse --size=4M --fill=full
+check disk-sesparse.vmdk 96 seSparse --size=2M --fill=full
 # A parent's is a disk too.
-make_base monolithicSparse --size=4M --fill=full
-make_child monolithicSparse --size=4M --fill=empty
+make_base monolithicSparse --size=2M --fill=full
+make_child monolithicSparse --size=2M --fill=empty
 check_image base.vmdk 96
