@@ -2,9 +2,11 @@
 # Copyright The nbdkit-vmdk authors
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Put the files of an image into one input of fuzz-image: see blob.h.
+"""Put the files of an image into inputs of fuzz-image: see blob.h.
 
-Usage: pack.py OPTIONS DISK.vmdk [OTHER FILE...] >INPUT
+Usage: pack.py INPUT OPTIONS DISK.vmdk [OTHER FILE...]
+
+OPTIONS are numbers, and there is an input INPUT-O for each number O.
 """
 
 import os
@@ -30,16 +32,17 @@ def data_records(data):
 
 
 def main():
-    out = sys.stdout.buffer
-    out.write(bytes([int(sys.argv[1])]))
-    for path in sys.argv[2:]:
+    packed = b""
+    for path in sys.argv[3:]:
         name = os.path.basename(path).encode()
         with open(path, "rb") as f:
             data = f.read()
-        out.write(b"F" + bytes([len(name)]) + name)
-        for record in data_records(data):
-            out.write(record)
-        out.write(b"T" + struct.pack("<Q", len(data)))
+        packed += b"F" + bytes([len(name)]) + name
+        packed += b"".join(data_records(data))
+        packed += b"T" + struct.pack("<Q", len(data))
+    for options in sys.argv[2].split():
+        with open(f"{sys.argv[1]}-{options}", "wb") as f:
+            f.write(bytes([int(options)]) + packed)
 
 
 main()
