@@ -214,14 +214,15 @@ grain_room_get (struct grain_room *room)
 
   if (room->data)
     return room->data;
-  s = shard_of (cache, source->grain);
-  pthread_mutex_lock (&s->lock);
-  grain = lookup (s, source->owner, source->grain);
-  grain->size = source->size;
-  s->bytes += grain->size;
-  room->data = shrink (s, cache->shard_budget, source->size);
-  pthread_mutex_unlock (&s->lock);
-
+  if (cache) {
+    s = shard_of (cache, source->grain);
+    pthread_mutex_lock (&s->lock);
+    grain = lookup (s, source->owner, source->grain);
+    grain->size = source->size;
+    s->bytes += grain->size;
+    room->data = shrink (s, cache->shard_budget, source->size);
+    pthread_mutex_unlock (&s->lock);
+  }
   if (!room->data)
     room->data = malloc (source->size);
   return room->data;

@@ -33,7 +33,7 @@ extern void grain_cache_free (struct grain_cache *cache);
 /* Where a grain is inflated to. */
 struct grain_room {
   uint8_t *data;                /* what has room for a grain; or, if NULL: */
-  struct grain_cache *cache;    /* memory of this cache's */
+  struct grain_cache *cache;    /* memory of this cache's, or malloc's if NULL */
   const struct grain_source *source;
 };
 

@@ -108,16 +108,19 @@ static bool
 wait_for_room (struct inflaters *pool, const struct inflater_user *user,
                uint64_t claim)
 {
-  const uint64_t granted = pool->granted;
+  uint64_t granted = 0;         /* when it began to wait with nothing */
   bool without = false, beyond = false;
 
   while (!fits (pool, user, claim)) {
     if (user->claimed == 0) {
+      if (!without) {
+        without = true;
+        pool->nr_without++;
+        granted = pool->granted;
+      }
       beyond = !pool->beyond && pool->granted - granted >= pool->limit;
       if (beyond)
         break;
-      pool->nr_without += !without;
-      without = true;
     }
     pthread_cond_wait (&pool->released, &pool->lock);
   }
@@ -212,7 +215,8 @@ inflater_get (struct inflaters *pool, struct inflater_user *user,
     if (!inflater->decompressor)
       goto nomem;
   }
-  if (inflater->input_size < input) {
+  /* A buffer that is much larger would be nobody's claim. */
+  if (inflater->input_size < input || inflater->input_size > claim) {
     free (inflater->input);
     inflater->input_size = 0;
     inflater->input = malloc (input);

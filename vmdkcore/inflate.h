@@ -16,7 +16,8 @@ struct inflaters;
 
 /* 'limit' bounds the memory (bytes) that all inflating together may use
  * at a time, beside what one grain needs, and a quarter of the limit for one
- * that has waited long.  NULL if memory is short.
+ * that has waited long.  Buffers that are kept for the next take half as much
+ * more.  NULL if memory is short.
  */
 extern struct inflaters *inflaters_new (uint64_t limit);
 

@@ -84,11 +84,10 @@ static int
 read_packed (struct stream_writer *w, const struct held *h,
              const struct piece *p, void *buf, struct vmdk_error *error)
 {
-  struct grain_room room = { .data = malloc (STREAM_GRAIN_SIZE) };
+  const struct grain_source source = { .size = STREAM_GRAIN_SIZE };
+  struct grain_room room = { .source = &source };
   int r;
 
-  if (!room.data)
-    return error_nomem (error);
   /* Of a grain in memory the file may just be made by another thread. */
   r = stream_writer_unpack (w, h->data ? NULL : w->spill.file.io,
                             h->slot * SPILL_SLOT_SIZE, h->data, h->grain,

@@ -125,7 +125,7 @@ test_reuse (void **state)
   assert_ptr_equal (c, a);
   inflater_put (pool, c);
   inflater_put (pool, b);
-  c = get (50, 0);
+  c = get (50, 150);
   assert_ptr_equal (c, b);
   assert_true (c->input_size >= 200);
   inflater_put (pool, c);
@@ -144,6 +144,18 @@ test_large_buffer (void **state)
   assert_int_equal (inflater->input_size, 0);
   assert_null (inflater->input);
   inflater = get (10, 0);
+  inflater_put (pool, inflater);
+}
+
+/* What one claims is what it has: not a buffer that another needed. */
+static void
+test_small_claim (void **state)
+{
+  struct inflater *inflater = get (LIMIT / 16, 0);
+
+  inflater_put (pool, inflater);
+  inflater = get (10, 20);
+  assert_in_range (inflater->input_size, 10, 30);
   inflater_put (pool, inflater);
 }
 
@@ -464,6 +476,7 @@ main (void)
     TEST (test_checksum),
     TEST (test_reuse),
     TEST (test_large_buffer),
+    TEST (test_small_claim),
     TEST (test_many_buffers),
     TEST (test_larger_than_limit),
     TEST (test_half),
