@@ -85,7 +85,7 @@ try ()
 # requires_strace: and what cannot run under it, or looks different.
 requires_strace ()
 {
-  requires strace -o /dev/null true
+  requires strace -D -o /dev/null true
   skip_if_valgrind "strace looks at the server's system calls"
   skip_if_sanitizers "they cannot be used under strace"
 }
@@ -213,9 +213,10 @@ if [ "${NO_OPENAT2:-}" = 1 ]; then
   mkdir "$TMP/bin"
   cat >"$TMP/bin/nbdkit" <<END
 #!/bin/sh
-exec strace -Df -o '$TMP/strace' -e trace=openat2 \\
+exec strace -Df -A -o '$TMP/strace' -e trace=openat2 \\
   -e inject=openat2:error=ENOSYS '$top_builddir/nbdkit' "\$@"
 END
   chmod +x "$TMP/bin/nbdkit"
   PATH="$TMP/bin:$PATH"
+  cleanup_fn grep -q INJECTED "$TMP/strace"
 fi
