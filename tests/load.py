@@ -11,11 +11,11 @@ of its own, with 16 slots, and one request for each slot under way: reads, which
 must give what was written last, writes, zeroes, trims, flushes, and questions
 about the allocation.  Meanwhile other clients come, write to a part that is
 nobody's, and are killed, with requests under way unless nbdkit is older than
-1.34 and may end then, by a fault of its own that the manual page tells of.  The server's memory must stay
-below so many MiB (0: not looked at), and not grow between the middle and the
-end.  In the end the server is told to stop while all are busy: its files must be
-in order, and what had been acknowledged must be there when the disk is opened
-again.
+1.34 and may end then, by a fault of its own that the manual page tells of.  The
+server's memory must stay below so many MiB (0: not looked at), and not grow
+between the middle and the end.  In the end the server is told to stop while all
+are busy: its files must be in order, and what had been acknowledged must be
+there when the disk is opened again.
 """
 
 import errno
@@ -239,7 +239,8 @@ def main():
     memory.start()
     victims = subprocess.Popen(
         [sys.executable, "-c", VICTIMS, server.uri, str(connections * part),
-         str(part), str(int(is_fragile()))], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+         str(part), str(int(is_fragile()))],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     end = time.monotonic() + seconds
     while time.monotonic() < end and not any(c.error for c in clients):
         time.sleep(0.1)

@@ -48,7 +48,8 @@ name_extent ../out/data
 refuses 'out/data: .*allow-dir' vmdk "$new" create=true create-parent="$disk"
 nothing_outside
 name_parent ../out/nothing
-refuses 'out/nothing: .*allow-dir' vmdk "$new" create=true create-parent="$disk"
+refuses 'out/nothing: .*allow-dir' vmdk "$new" create=true \
+  create-parent="$disk"
 nothing_outside
 rm "$TMP/in/empty" "$disk"
 [ "$(ls -A "$TMP/in")" = "data"$'\n'"sub" ]
