@@ -139,13 +139,12 @@ class Client(threading.Thread):
                 slot.known = False
 
 
-# Until its input ends; it prints a line for each that has died.
+# At least one, and until its input ends; it prints a line for each that has
+# died.
 VICTIMS = """
 import os, random, select, signal, sys, nbd
 offset, count, wait = (int(a) for a in sys.argv[2:])
-number = 0
-while not select.select([sys.stdin], [], [], 0)[0]:
-    number += 1
+for number in range(sys.maxsize):
     pid = os.fork()
     if pid == 0:
         rng = random.Random(number)
@@ -173,6 +172,8 @@ while not select.select([sys.stdin], [], [], 0)[0]:
     status = os.waitpid(pid, 0)[1]
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == 9, status
     print(number, flush=True)
+    if select.select([sys.stdin], [], [], 0)[0]:
+        break
 """
 
 
@@ -186,7 +187,7 @@ class Memory(threading.Thread):
         self.ended = threading.Event()
 
     def run(self):
-        while not self.ended.wait(0.1):
+        while not self.ended.wait(0.05):
             self.samples.append(rss_mib(self.server))
 
     def check(self, max_mib):
