@@ -285,7 +285,7 @@ check_without_proc (struct named *n)
   int dir;
 
   if (unshare (CLONE_NEWNS) == -1 ||
-      mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+      mount ("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1 ||
       mount ("none", "/proc", "tmpfs", 0, NULL) == -1)
     return 77;
   if (path_open_named (&n->policy, n->dir, "disk.vmdk", NULL, &error) ||
