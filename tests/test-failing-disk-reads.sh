@@ -21,11 +21,11 @@
 check ()
 {
   make_image "${@:3}"
-  check_image "$1" "$2"
+  check_file "$1" "$2"
 }
 
-# check_image NAME MAX [PARAMETER]
-check_image ()
+# check_file NAME MAX [PARAMETER]
+check_file ()
 {
   "$PYTHON" - "$@" <<'END'
 import errno
@@ -103,7 +103,7 @@ END
 }
 
 check disk.vmdk 96 monolithicSparse --size=2M --fill=full
-check_image disk.vmdk 96 unbuffered=true
+check_file disk.vmdk 96 unbuffered=true
 check disk-s002.vmdk 96 twoGbMaxExtentSparse --size=2M --extent-size=1M \
   --fill=full
 check disk-flat.vmdk 96 monolithicFlat --size=2M --fill=full
@@ -114,4 +114,4 @@ check disk-sesparse.vmdk 96 seSparse --size=2M --fill=full
 # A parent's is a disk too.
 make_base monolithicSparse --size=2M --fill=full
 make_child monolithicSparse --size=2M --fill=empty
-check_image base.vmdk 96
+check_file base.vmdk 96
