@@ -43,6 +43,7 @@ struct alloc {
   pthread_cond_t unclaimed;
   bool unclean;                 /* the file has the mark */
   bool begun;
+  bool tried;                   /* to begin, in vain */
   struct claim *claims;
   struct places places;
   uint64_t original_end;        /* sectors, when it was begun */
@@ -51,6 +52,7 @@ struct alloc {
   /* Of who publishes. */
   struct recycling recycling;
   struct gtable_collected collected;
+  bool has_collected;           /* and is not done with that */
   uint64_t collected_next, written_next;
 };
 
@@ -86,6 +88,7 @@ alloc_free (struct alloc *a)
 {
   if (!a)
     return;
+  gtable_collected_free (a->g->gt, &a->collected, false);
   recycling_clear (&a->recycling);
   places_destroy (&a->places);
   pthread_cond_destroy (&a->unclaimed);
@@ -112,18 +115,20 @@ add_unused (void *opaque, uint64_t sector, uint64_t end)
 }
 
 /* Where the last writer had to give up because a sync had failed, the page
- * cache may show tables that are not on the disk, and never would be.
+ * cache may show tables that are not on the disk, and never would be.  Who tries
+ * again may find in it what has been put right, and was not synced.
  */
 static int
 forget_lies (struct alloc *a, struct vmdk_error *error)
 {
   struct io *io = a->g->io;
 
-  if (!a->unclean)
+  if (!a->unclean && !a->tried)
     return 0;
   if (io_sync_now (io, error) == -1)
     return -1;
-  io_drop_cache (io);
+  if (a->unclean)
+    io_drop_cache (io);
   return 0;
 }
 
@@ -132,19 +137,23 @@ static int
 begin (struct alloc *a, bool *reread, struct vmdk_error *error)
 {
   const struct recover_unused unused = { add_unused, a };
+  const bool again = a->tried;
   struct recover_report report;
 
   if (a->begun)
     return 0;
   places_forget (&a->places);
   if (gtable_begin_changes (a->g->gt, error) == -1 ||
-      forget_lies (a, error) == -1 ||
-      recover_tables (&a->layout, a->unclean, true, a->g->env->checks,
+      forget_lies (a, error) == -1)
+    return -1;
+  a->tried = true;
+  if (recover_tables (&a->layout, a->unclean, true, a->g->env->checks,
                       &unused, &report, error) == -1)
     return -1;
   recover_log (&report, a->g->io->name, a->g->logger);
   /* Without locks others may have changed what was read before. */
-  if (report.nr_mended > 0 || a->unclean || a->g->io->without_locks) {
+  if (report.nr_mended > 0 || a->unclean || again ||
+      a->g->io->without_locks) {
     gtable_forget (a->g->gt);
     *reread = true;
   }
@@ -159,6 +168,7 @@ begin (struct alloc *a, bool *reread, struct vmdk_error *error)
   a->original_end = grains_file_sectors (a->g);
   a->written_next = 0;
   a->begun = true;
+  a->tried = false;
   return 0;
 }
 
@@ -533,10 +543,13 @@ alloc_collect (struct alloc *a, struct vmdk_error *error)
   int r = 0;
 
   pthread_mutex_lock (&a->lock);
-  if (a->begun) {
+  if (a->begun && !a->has_collected) {
     r = gtable_collect (a->g->gt, &a->collected, error);
-    recycling_collect (&a->recycling);
-    a->collected_next = a->places.next;
+    if (r == 0) {
+      recycling_collect (&a->recycling);
+      a->collected_next = a->places.next;
+      a->has_collected = true;
+    }
   }
   pthread_mutex_unlock (&a->lock);
   return r == 0 ? write_end (a, error) : -1;
@@ -570,6 +583,7 @@ alloc_done (struct alloc *a, bool durable, bool unused)
 {
   gtable_collected_free (a->g->gt, &a->collected, durable);
   recycling_done (&a->recycling, durable, unused);
+  a->has_collected = false;
 }
 
 int

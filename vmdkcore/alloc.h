@@ -123,7 +123,11 @@ extern void alloc_note_pending (struct alloc *a, atomic_size_t *total);
  * sync; epochs_wait, if any of the extents has freed grains, or has some left
  * by those before who could not wait so long; and done, where
  * 'unused' tells that it has come to its end.  Otherwise the places of these
- * grains are not given to others before a later one has.
+ * grains are not given to others before a later one has.  If collect or write
+ * fails for want of room or memory, done need not come, and all steps can be
+ * taken again: that publishes what was collected then, lest an entry of which
+ * one copy may have been written changes in two steps, and what has been changed
+ * since where nothing had been collected yet.
  */
 extern int alloc_collect (struct alloc *a, struct vmdk_error *error);
 extern int alloc_write_tables (struct alloc *a, bool *wrote,

@@ -118,12 +118,7 @@ write_piece (const struct piece *p, const void *buf, uint64_t *done,
 static int
 finish (struct vmdk_image *image, unsigned flags, struct vmdk_error *error)
 {
-  const struct vmdk_memory *memory = image->memory;
-  const unsigned nr = atomic_load (&memory->nr_changed);
-
-  return flags & VMDK_FUA ||
-    atomic_load (&image->writing.pending) >
-    memory->max_pending / (nr > 0 ? nr : 1) ?
+  return flags & VMDK_FUA || writing_has_much_pending (image) ?
     writing_flush (image, error) : 0;
 }
 

@@ -41,6 +41,7 @@ struct writing {
   bool flushing;
   uint64_t flushes_begun, flushes_ended;
   bool parents_synced;          /* while flushing */
+  atomic_bool unfinished;       /* the last flush found no room or memory */
 
   /* Once set, nothing is changed any more. */
   atomic_bool failed;

@@ -121,6 +121,7 @@ struct io {
                                    when a sync begins */
   atomic_bool inherited;        /* others may have written it before it was
                                    opened, without a sync since */
+  atomic_bool sync_failed;      /* what was lost then is not known */
   bool without_locks;           /* set by lock: it had no effect */
   uint64_t dev, ino;            /* identity; both 0 if it has none */
   unsigned refs;                /* changed while opening, closing only */
@@ -181,6 +182,10 @@ io_unref (struct io *io)
     io->ops->close (io);
 }
 
+/* The following call what struct io_ops describes.  Those that change something
+ * note that a sync is needed, also if they fail: a part may have been done.
+ */
+
 static inline int
 io_pread (struct io *io, void *buf, size_t count, uint64_t offset,
           struct vmdk_error *error)
@@ -217,34 +222,38 @@ io_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
   return r;
 }
 
+/* Whatever was written before, by this server or another, is on the disk when
+ * this returns.
+ */
+static inline int
+io_sync_now (struct io *io, struct vmdk_error *error)
+{
+  const int r = io->ops->sync (io, error);
+
+  if (r == -1)
+    atomic_store (&io->sync_failed, true);
+  return r;
+}
+
 /* Make durable what others had written before the file was opened, unless a
  * sync has begun since.
  */
 static inline int
 io_sync_inherited (struct io *io, struct vmdk_error *error)
 {
-  return atomic_exchange (&io->inherited, false) ?
-    io->ops->sync (io, error) : 0;
+  return atomic_exchange (&io->inherited, false) ? io_sync_now (io, error) : 0;
 }
 
-/* Nothing happens if nothing has been written since the last one began. */
+/* Nothing happens if nothing has been written since the last one began, be that
+ * of another thread and still going on.
+ */
 static inline int
 io_sync (struct io *io, struct vmdk_error *error)
 {
   const bool inherited = atomic_exchange (&io->inherited, false);
 
   return atomic_exchange (&io->unsynced, false) || inherited ?
-    io->ops->sync (io, error) : 0;
-}
-
-/* Whatever was written before, by this server or another, is on the disk when
- * this returns.  io_sync does nothing if the sync of another thread is still
- * going on.
- */
-static inline int
-io_sync_now (struct io *io, struct vmdk_error *error)
-{
-  return io->ops->sync (io, error);
+    io_sync_now (io, error) : 0;
 }
 
 static inline void

@@ -113,18 +113,28 @@ fail_publishing (struct vmdk_image *image, const struct vmdk_error *reason)
                reason);
 }
 
-/* Check an extent and put it right.  What has failed once is not tried
- * again: after a failed sync the second attempt would find all in order in
- * the page cache.
+/* Is that all that is wrong: the file system has no room, or the server no
+ * memory?
+ */
+static bool
+is_short (const struct vmdk_error *error)
+{
+  return error->kind == VMDK_ERROR_NOMEM || error->err == ENOSPC ||
+    error->err == EDQUOT;
+}
+
+/* Check an extent and put it right.  What has failed once is not tried again,
+ * unless something was short: after a failed sync, whatever the reason for that,
+ * the second attempt would find all in order in the page cache.
  */
 static int
-begin_extent (struct vmdk_image *image, struct alloc *a, bool *reread,
+begin_extent (struct vmdk_image *image, struct extent *e, bool *reread,
               struct vmdk_error *error)
 {
-  if (alloc_begin (a, reread, error) == 0)
+  if (alloc_begin (e->alloc, reread, error) == 0)
     return 0;
-  if (error->kind == VMDK_ERROR_NOMEM ||
-      error->kind == VMDK_ERROR_INTERRUPTED)
+  if (!atomic_load (&((const struct grains *) e)->io->sync_failed) &&
+      (is_short (error) || error->kind == VMDK_ERROR_INTERRUPTED))
     return -1;
   return fail (image, error->kind, error->err,
                "is not written any more, because it could not be made ready "
@@ -144,10 +154,10 @@ begin_extents (struct vmdk_image *image, struct progress *progress,
   int r = 0;
 
   for (i = 0; i < link->nr_extents && r == 0; ++i) {
-    struct alloc *a = link->extents[i]->alloc;
+    struct extent *e = link->extents[i];
 
-    if (a && (progress_at (progress, i, error) == -1 ||
-              begin_extent (image, a, &reread, error) == -1))
+    if (e->alloc && (progress_at (progress, i, error) == -1 ||
+                     begin_extent (image, e, &reread, error) == -1))
       r = -1;
   }
   if (reread)
@@ -256,25 +266,47 @@ sync_files (struct vmdk_image *image, bool started, struct vmdk_error *error)
   return 0;
 }
 
-/* Make durable what has been written: data first, then the tables that
- * point at them.
+/* Write the tables, behind what they point at.  *unfinished tells whether that
+ * can be tried again, if it fails.
  */
 static int
-publish_changes (struct vmdk_image *image, struct vmdk_error *error)
+write_tables (struct vmdk_image *image, bool *wrote, bool *unfinished,
+              struct vmdk_error *error)
 {
   struct link *link = image_top_link (image);
-  bool wrote = false, freed = false, left = false, unused;
   size_t i;
   int r = 0;
 
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_collect (link->extents[i]->alloc, error);
+  *unfinished = r == -1 && is_short (error);
   if (r == 0)
     r = sync_files (image, true, error);
+  if (r == -1)
+    return -1;
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
-      r = alloc_write_tables (link->extents[i]->alloc, &wrote, error);
+      r = alloc_write_tables (link->extents[i]->alloc, wrote, error);
+  *unfinished = r == -1 && is_short (error);
+  return r;
+}
+
+/* Make durable what has been collected: data first, then the tables that
+ * point at them.
+ */
+static int
+publish_collected (struct vmdk_image *image, struct vmdk_error *error)
+{
+  struct link *link = image_top_link (image);
+  bool wrote = false, freed = false, left = false, unfinished, unused;
+  size_t i;
+  int r;
+
+  r = write_tables (image, &wrote, &unfinished, error);
+  atomic_store (&image->writing.unfinished, unfinished);
+  if (unfinished)
+    return -1;
   if (r == 0 && wrote)
     r = sync_files (image, true, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i) {
@@ -293,6 +325,17 @@ publish_changes (struct vmdk_image *image, struct vmdk_error *error)
       alloc_note_pending (link->extents[i]->alloc, &image->writing.pending);
     }
   return r;
+}
+
+/* Make durable what has been written. */
+static int
+publish_changes (struct vmdk_image *image, struct vmdk_error *error)
+{
+  /* What was collected when the last flush failed goes first, and alone. */
+  if (atomic_load (&image->writing.unfinished) &&
+      publish_collected (image, error) == -1)
+    return -1;
+  return publish_collected (image, error);
 }
 
 /* A client does not know that another server has written what it flushes: that
@@ -315,7 +358,26 @@ publish (struct vmdk_image *image, struct vmdk_error *error)
   if (r == 0)
     r = atomic_load (&w->started) ? publish_changes (image, error) :
       sync_files (image, false, error);
-  return r == 0 ? 0 : fail_publishing (image, error);
+  if (r == -1 && !atomic_load (&w->unfinished))
+    return fail_publishing (image, error);
+  return r;
+}
+
+/* Wait until no other thread flushes, and do not let any begin.  Locked. */
+static void
+take_turn (struct writing *w)
+{
+  while (w->flushing)
+    pthread_cond_wait (&w->flushed, &w->flush_lock);
+  w->flushing = true;
+}
+
+/* Locked. */
+static void
+end_turn (struct writing *w)
+{
+  w->flushing = false;
+  pthread_cond_broadcast (&w->flushed);
 }
 
 int
@@ -335,12 +397,12 @@ writing_flush (struct vmdk_image *image, struct vmdk_error *error)
     w->flushing = true;
     pthread_mutex_unlock (&w->flush_lock);
     r = check_failed (image, error);
-    if (r == 0)
+    /* Who has ended writing meanwhile has flushed. */
+    if (r == 0 && atomic_load (&w->begun))
       r = publish (image, error);
     pthread_mutex_lock (&w->flush_lock);
-    w->flushing = false;
     w->flushes_ended = number;
-    pthread_cond_broadcast (&w->flushed);
+    end_turn (w);
     pthread_mutex_unlock (&w->flush_lock);
     return r;
   }
@@ -372,6 +434,10 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
     return check_failed (image, error);
   r = atomic_load (&w->started) ?
     writing_flush (image, error) : check_failed (image, error);
+  /* One who only reads may flush too. */
+  pthread_mutex_lock (&w->flush_lock);
+  take_turn (w);
+  pthread_mutex_unlock (&w->flush_lock);
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_end (link->extents[i]->alloc, error);
@@ -388,6 +454,9 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
     atomic_fetch_sub (&image->memory->nr_changed, 1);
   atomic_store (&w->begun, false);
   (void) lock_files (link, IO_LOCK_READ, &ignored);
+  pthread_mutex_lock (&w->flush_lock);
+  end_turn (w);
+  pthread_mutex_unlock (&w->flush_lock);
   return r;
 }
 
@@ -411,8 +480,18 @@ vmdk_has_failed (const struct vmdk_image *image)
   return atomic_load (&image->writing.failed);
 }
 
+bool
+writing_has_much_pending (struct vmdk_image *image)
+{
+  const struct vmdk_memory *memory = image->memory;
+  const unsigned nr = atomic_load (&memory->nr_changed);
+
+  return atomic_load (&image->writing.pending) >
+    memory->max_pending / (nr > 0 ? nr : 1);
+}
+
 int
-writing_check_change (const struct vmdk_image *image, uint64_t count,
+writing_check_change (struct vmdk_image *image, uint64_t count,
                       uint64_t offset, struct vmdk_error *error)
 {
   if (image_check_range (image, count, offset, error) == -1)
@@ -421,6 +500,10 @@ writing_check_change (const struct vmdk_image *image, uint64_t count,
     return error_set (error, VMDK_ERROR_INVALID, EROFS,
                       "%s: has not been opened for writing",
                       image_top_link (image)->name);
+  /* Changes that cannot be published take memory. */
+  if (atomic_load (&image->writing.unfinished) &&
+      writing_has_much_pending (image) && writing_flush (image, error) == -1)
+    return -1;
   return check_failed (image, error);
 }
 
@@ -439,9 +522,7 @@ sync_metadata (struct vmdk_image *image, struct progress *progress,
   size_t i;
 
   pthread_mutex_lock (&w->flush_lock);
-  while (w->flushing)
-    pthread_cond_wait (&w->flushed, &w->flush_lock);
-  w->flushing = true;
+  take_turn (w);
   pthread_mutex_unlock (&w->flush_lock);
   r = check_failed (image, error);
   if (r == 0 && link->descriptor_room > 0)
@@ -460,8 +541,7 @@ sync_metadata (struct vmdk_image *image, struct progress *progress,
   if (r == -1)
     (void) fail_publishing (image, error);
   pthread_mutex_lock (&w->flush_lock);
-  w->flushing = false;
-  pthread_cond_broadcast (&w->flushed);
+  end_turn (w);
   pthread_mutex_unlock (&w->flush_lock);
   return r == -1 ? -1 : interrupted;
 }

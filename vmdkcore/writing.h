@@ -27,10 +27,12 @@ extern bool writing_tables_are_urgent (const struct vmdk_image *image);
 extern int writing_check_tables (const struct vmdk_image *image,
                                  struct vmdk_error *error);
 
-/* May this range (bytes) be changed now?  Any thread. */
-extern int writing_check_change (const struct vmdk_image *image,
-                                 uint64_t count, uint64_t offset,
-                                 struct vmdk_error *error);
+/* Do the changes that have not been published take much memory?  Any thread. */
+extern bool writing_has_much_pending (struct vmdk_image *image);
+
+/* May this range (bytes) be changed now?  Any thread, not inside an epoch. */
+extern int writing_check_change (struct vmdk_image *image, uint64_t count,
+                                 uint64_t offset, struct vmdk_error *error);
 
 /* Before each change that may be made: do what the first one needs.  Any
  * thread.
