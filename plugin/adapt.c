@@ -99,33 +99,93 @@ extent_type (enum vmdk_allocation allocation)
 struct answer {
   struct nbdkit_extents *extents;
   size_t room;                  /* for so many extents */
-  bool failed;
+  uint64_t end;                 /* of the request */
+  bool added, failed;
+
+  /* The block of which a part is known, and its type if the rest is alike; the
+   * part is empty between blocks.
+   */
+  uint64_t block, start, known;
+  uint32_t type;
 };
+
+/* Returns what a vmdk_map_callback does. */
+static int
+add_blocks (struct answer *answer, uint64_t offset, uint64_t length,
+            uint32_t type)
+{
+  if (nbdkit_add_extent (answer->extents, offset, length, type) == -1) {
+    answer->failed = true;
+    return -1;
+  }
+  answer->added = true;
+  return --answer->room == 0;
+}
+
+/* The block, or all of it that was asked for, has so much: add it if that is
+ * all.
+ */
+static int
+add_part (struct answer *answer, uint64_t offset, uint64_t length,
+          uint32_t type)
+{
+  const uint64_t end = offset + length;
+
+  if (answer->start == answer->known) {
+    answer->start = offset;
+    answer->type = type;
+  }
+  answer->known = end;
+  /* A hole if all of it is one, and zeroes if all of it is. */
+  answer->type &= type;
+  if (end % answer->block != 0 && end != answer->end)
+    return 0;
+  answer->known = answer->start;
+  return add_blocks (answer, answer->start, end - answer->start, answer->type);
+}
 
 static int
 add_extent (void *opaque, uint64_t offset, uint64_t length,
             enum vmdk_allocation allocation)
 {
   struct answer *answer = opaque;
+  const uint32_t type = extent_type (allocation);
+  int r = 0;
 
-  if (nbdkit_add_extent (answer->extents, offset, length,
-                         extent_type (allocation)) == -1) {
-    answer->failed = true;
-    return -1;
+  while (length > 0 && r == 0) {
+    const uint64_t left = answer->block - offset % answer->block;
+    uint64_t n = length - length % answer->block;
+
+    if (left == answer->block && n > 0)
+      r = add_blocks (answer, offset, n, type);
+    else {
+      n = left < length ? left : length;
+      r = add_part (answer, offset, n, type);
+    }
+    offset += n;
+    length -= n;
   }
-  return --answer->room == 0;
+  return r;
 }
 
 int
 adapt_extents (struct vmdk_image *image, uint64_t count, uint64_t offset,
-               bool one, struct nbdkit_extents *extents)
+               uint32_t block, bool one, struct nbdkit_extents *extents)
 {
   struct answer answer = {
     .extents = extents, .room = one ? 1 : MAX_EXTENTS,
+    .end = offset + count, .block = block,
   };
   struct vmdk_error error;
+  uint64_t end;
 
-  if (vmdk_map (image, offset, count, add_extent, &answer, &error) == 0)
+  if (vmdk_map (image, offset, count, add_extent, &answer, &error) == -1)
+    return answer.failed ? -1 : adapt_error (&error);
+  if (answer.added)
     return 0;
-  return answer.failed ? -1 : adapt_error (&error);
+  /* That took too long within a block. */
+  end = (answer.known / block + 1) * block;
+  if (end > answer.end)
+    end = answer.end;
+  return add_blocks (&answer, offset, end - offset, 0) == -1 ? -1 : 0;
 }

@@ -32,11 +32,12 @@ extern void adapt_has_clients (void);
 /* What -D vmdk.X=1 asks for, as struct vmdk_options has it. */
 extern unsigned adapt_trace (void);
 
-/* Answer an extents request.  Never adds anything behind the end of the
- * request, which some versions of nbdkit do not survive.
+/* Answer an extents request, in whole blocks of 'block' bytes, a power of two:
+ * one that is allocated in part is allocated.  Never adds anything behind the
+ * end of the request, which some versions of nbdkit do not survive.
  */
 extern int adapt_extents (struct vmdk_image *image, uint64_t count,
-                          uint64_t offset, bool one,
+                          uint64_t offset, uint32_t block, bool one,
                           struct nbdkit_extents *extents);
 
 #endif /* VMDK_ADAPT_H */

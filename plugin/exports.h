@@ -35,6 +35,9 @@ struct connection {
   struct vmdk_image *image;     /* valid until exports_disconnect */
   struct export *export;
   bool may_write;               /* if the disk can be written */
+  uint32_t block;               /* the smallest that the client is to use, in
+                                   bytes, a power of two; 1: any.  The caller
+                                   of exports_connect sets it */
 };
 
 /* Connect to the disk whose name the client has given, which may be any text

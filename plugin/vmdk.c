@@ -109,10 +109,27 @@ plugin_after_fork (void)
   return 0;
 }
 
+/* A disk made for larger sectors than usual is advertised with them, so that
+ * the client's does not get smaller ones, unless it ends within one.
+ */
+static uint32_t
+smallest_block (struct vmdk_image *image)
+{
+  struct vmdk_description d;
+
+  vmdk_describe (image, &d);
+  return d.sector_size > 512 && vmdk_size (image) % d.sector_size == 0 ?
+    d.sector_size : 1;
+}
+
 static void *
 plugin_open (int readonly)
 {
-  return exports_connect (readonly);
+  struct connection *connection = exports_connect (readonly);
+
+  if (connection)
+    connection->block = smallest_block (connection->image);
+  return connection;
 }
 
 static void
@@ -158,20 +175,17 @@ plugin_get_size (void *handle)
 }
 
 /* Any request is served; whole grains in one are served best, unless
- * grains are so small or large that a client would do badly with them.  A
- * disk made for larger sectors than usual is advertised with them, so that
- * the client's does not get smaller ones, unless it ends within one.
+ * grains are so small or large that a client would do badly with them.
  */
 static int
 plugin_block_size (void *handle, uint32_t *minimum, uint32_t *preferred,
                    uint32_t *maximum)
 {
-  struct vmdk_image *image = image_of (handle);
+  const struct connection *connection = handle;
   struct vmdk_description d;
 
-  vmdk_describe (image, &d);
-  *minimum = d.sector_size > 512 && vmdk_size (image) % d.sector_size == 0 ?
-    d.sector_size : 1;
+  vmdk_describe (connection->image, &d);
+  *minimum = connection->block;
   *maximum = 0xffffffff;
   if (d.grain_size == 0)
     *preferred = 65536;
@@ -293,7 +307,9 @@ static int
 plugin_extents (void *handle, uint32_t count, uint64_t offset,
                 uint32_t flags, struct nbdkit_extents *extents)
 {
-  return adapt_extents (image_of (handle), count, offset,
+  const struct connection *connection = handle;
+
+  return adapt_extents (connection->image, count, offset, connection->block,
                         flags & NBDKIT_FLAG_REQ_ONE, extents);
 }
 
