@@ -57,6 +57,25 @@ charset_utf8_length (const char *str, size_t left)
 }
 
 bool
+charset_is_control (const char *str, size_t len)
+{
+  const uint8_t *s = (const uint8_t *) str;
+
+  switch (len) {
+  case 0:
+  case 1:
+    return s[0] < 0x20 || (s[0] >= 0x7f && s[0] <= 0x9f);
+  case 2:
+    return s[0] == 0xc2 && s[1] <= 0x9f;
+  case 3:
+    return s[0] == 0xe2 && ((s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae) ||
+                            (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9));
+  default:
+    return false;
+  }
+}
+
+bool
 charset_is_utf8 (const char *s, size_t len)
 {
   const char *end = s + len;

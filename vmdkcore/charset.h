@@ -16,6 +16,14 @@
  */
 extern size_t charset_utf8_length (const char *s, size_t left);
 
+/* Is this character, of so many bytes as charset_utf8_length says, one that is
+ * not to be shown?  A terminal may act on control characters (U+0000 to U+001F,
+ * U+007F to U+009F, the latter also as single bytes); and with those that
+ * separate lines or change the direction of text (U+2028 to U+202E, U+2066 to
+ * U+2069), a name can look like another, or like two lines.
+ */
+extern bool charset_is_control (const char *s, size_t len);
+
 /* Is this a sequence of whole, shortest-form UTF-8 characters? */
 extern bool charset_is_utf8 (const char *s, size_t len);
 

@@ -18,19 +18,6 @@
 #undef error_prefix
 #undef error_nomem
 
-/* Control characters, also those above ASCII (U+0080 to U+009F, in UTF-8 or as
- * single bytes): a terminal may act on any of them.
- */
-static bool
-is_control (const char *s, size_t len)
-{
-  const uint8_t c = (uint8_t) s[0];
-
-  if (len == 2)
-    return c == 0xc2 && (uint8_t) s[1] <= 0x9f;
-  return len < 2 && (c < 0x20 || (c >= 0x7f && c <= 0x9f));
-}
-
 static void
 make_printable (char *s)
 {
@@ -40,7 +27,7 @@ make_printable (char *s)
     const size_t len = charset_utf8_length (s, left);
     const size_t step = len > 0 ? len : 1;
 
-    if (is_control (s, len))
+    if (charset_is_control (s, len))
       memset (s, '?', step);
     s += step;
     left -= step;

@@ -14,15 +14,15 @@
 bool
 name_can_be_told (const char *name)
 {
-  const unsigned char *p;
-  const size_t len = strlen (name);
+  size_t left = strlen (name), len;
 
-  if (len == 0 || len > NAME_MAX_LENGTH || !charset_is_utf8 (name, len))
+  if (left == 0 || left > NAME_MAX_LENGTH)
     return false;
-  /* U+0080 to U+009F are control characters too. */
-  for (p = (const unsigned char *) name; *p; ++p)
-    if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
+  for (; left > 0; name += len, left -= len) {
+    len = charset_utf8_length (name, left);
+    if (len == 0 || charset_is_control (name, len))
       return false;
+  }
   return true;
 }
 

@@ -25,7 +25,7 @@ struct name_list {
 };
 
 /* Can a client be told this name, and send it back?  It must be UTF-8, not
- * empty, not too long, and without control characters.
+ * empty, not too long, and without what charset_is_control tells of.
  */
 extern bool name_can_be_told (const char *name);
 

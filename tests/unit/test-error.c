@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "names.h"
 #include "unit.h"
 
 static void
@@ -67,6 +68,32 @@ test_control_bytes (void **state)
     error_sys (&error, EIO, "%s", name);
     assert_int_equal ((unsigned char) error.message[1],
                       control ? '?' : c);
+  }
+}
+
+/* So are those that separate lines, or change the direction of what follows; and
+ * their neighbours are not.
+ */
+static void
+test_directions (void **state)
+{
+  static const char *const bad[] = { "\xe2\x80\xa8", "\xe2\x80\xa9",
+    "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa9" };
+  static const char *const good[] = { "\xe2\x80\xa7", "\xe2\x80\xaf",
+    "\xe2\x81\xa5", "\xe2\x81\xaa" };
+  struct vmdk_error error;
+  size_t i;
+
+  (void) state;
+  for (i = 0; i < ARRAY_LENGTH (bad); ++i) {
+    error_set (&error, VMDK_ERROR_CORRUPT, EINVAL, "a%sb", bad[i]);
+    assert_string_equal (error.message, "a???b");
+    assert_false (name_can_be_told (bad[i]));
+  }
+  for (i = 0; i < ARRAY_LENGTH (good); ++i) {
+    error_set (&error, VMDK_ERROR_CORRUPT, EINVAL, "%s", good[i]);
+    assert_string_equal (error.message, good[i]);
+    assert_true (name_can_be_told (good[i]));
   }
 }
 
@@ -229,6 +256,7 @@ main (void)
     cmocka_unit_test (test_nomem),
     cmocka_unit_test (test_control_bytes),
     cmocka_unit_test (test_c1_controls),
+    cmocka_unit_test (test_directions),
     cmocka_unit_test (test_utf8_is_kept),
     cmocka_unit_test (test_long_name_keeps_the_reason),
     cmocka_unit_test (test_very_long_message_is_terminated),
