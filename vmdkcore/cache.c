@@ -15,7 +15,12 @@
 #include "cache.h"
 
 #define NR_SHARDS 8
-#define NR_BUCKETS 256
+
+/* A bucket for so much of the budget, but at least so many in a shard: grains
+ * may have 512 bytes, though few disks have such.
+ */
+#define BYTES_PER_BUCKET 4096
+#define MIN_BUCKETS 256
 
 struct grain {
   uint64_t owner;
@@ -32,11 +37,11 @@ struct shard {
   pthread_cond_t inflated;      /* some grain, or it failed */
   size_t bytes;
   struct grain *newest, *oldest;
-  struct grain *buckets[NR_BUCKETS];
+  struct grain **buckets;
 };
 
 struct grain_cache {
-  size_t shard_budget;
+  size_t shard_budget, nr_buckets; /* of each shard */
   atomic_uint_fast64_t owners;
   struct shard shards[NR_SHARDS];
 };
@@ -50,10 +55,19 @@ grain_cache_new (uint64_t budget)
   if (!cache)
     return NULL;
   cache->shard_budget = (size_t) (budget / NR_SHARDS);
+  cache->nr_buckets = MIN_BUCKETS + cache->shard_budget / BYTES_PER_BUCKET;
   atomic_init (&cache->owners, 0);
   for (i = 0; i < NR_SHARDS; ++i) {
     pthread_mutex_init (&cache->shards[i].lock, NULL);
     pthread_cond_init (&cache->shards[i].inflated, NULL);
+  }
+  for (i = 0; i < NR_SHARDS; ++i) {
+    cache->shards[i].buckets = calloc (cache->nr_buckets,
+                                       sizeof *cache->shards[i].buckets);
+    if (!cache->shards[i].buckets) {
+      grain_cache_free (cache);
+      return NULL;
+    }
   }
   return cache;
 }
@@ -87,23 +101,38 @@ grain_cache_free (struct grain_cache *cache)
       s->newest = grain->older;
       free_grain (grain);
     }
+    free (s->buckets);
     pthread_cond_destroy (&s->inflated);
     pthread_mutex_destroy (&s->lock);
   }
   free (cache);
 }
 
-/* Neighbours go to different shards and buckets. */
+/* Neighbours go to different shards. */
 static struct shard *
 shard_of (struct grain_cache *cache, uint64_t number)
 {
   return &cache->shards[number % NR_SHARDS];
 }
 
+/* Neither do grains at regular distances meet in one bucket. */
 static struct grain **
-bucket_of (struct shard *s, uint64_t owner, uint64_t number)
+bucket_of (const struct grain_cache *cache, struct shard *s, uint64_t owner,
+           uint64_t number)
 {
-  return &s->buckets[(number / NR_SHARDS + owner * 31) % NR_BUCKETS];
+  uint64_t h = owner;
+
+  /* The multipliers of splitmix64, chosen by its author for diffusion. */
+  h = (h ^ h >> 31 ^ number) * UINT64_C (0xbf58476d1ce4e5b9);
+  h = (h ^ h >> 27) * UINT64_C (0x94d049bb133111eb);
+  return &s->buckets[(h ^ h >> 31) % cache->nr_buckets];
+}
+
+/* What a grain counts for. */
+static size_t
+cost (size_t size)
+{
+  return sizeof (struct grain) + size;
 }
 
 static void
@@ -124,15 +153,16 @@ link_newest (struct shard *s, struct grain *grain)
 
 /* Take a grain out of the cache.  Locked. */
 static void
-forget (struct shard *s, struct grain *grain)
+forget (const struct grain_cache *cache, struct shard *s, struct grain *grain)
 {
-  struct grain **p = bucket_of (s, grain->owner, grain->number);
+  struct grain **p = bucket_of (cache, s, grain->owner, grain->number);
 
   while (*p != grain)
     p = &(*p)->hash_next;
   *p = grain->hash_next;
   unlink_lru (s, grain);
-  s->bytes -= grain->size;
+  if (grain->size > 0)
+    s->bytes -= cost (grain->size);
 }
 
 /* Make room by dropping the oldest grains that nobody uses.  Returns the
@@ -140,16 +170,16 @@ forget (struct shard *s, struct grain *grain)
  * keeps it from being scattered over the allocator's arenas.  Locked.
  */
 static uint8_t *
-shrink (struct shard *s, size_t budget, size_t size)
+shrink (const struct grain_cache *cache, struct shard *s, size_t size)
 {
   struct grain *grain = s->oldest;
   uint8_t *data = NULL;
 
-  while (grain && s->bytes > budget) {
+  while (grain && s->bytes > cache->shard_budget) {
     struct grain *newer = grain->newer;
 
     if (grain->users == 0) {
-      forget (s, grain);
+      forget (cache, s, grain);
       if (!data && grain->size == size) {
         data = grain->data;
         grain->data = NULL;
@@ -163,9 +193,10 @@ shrink (struct shard *s, size_t budget, size_t size)
 
 /* A grain, inflated or not.  Locked. */
 static struct grain *
-lookup (struct shard *s, uint64_t owner, uint64_t number)
+lookup (const struct grain_cache *cache, struct shard *s, uint64_t owner,
+        uint64_t number)
 {
-  struct grain *grain = *bucket_of (s, owner, number);
+  struct grain *grain = *bucket_of (cache, s, owner, number);
 
   while (grain && (grain->owner != owner || grain->number != number))
     grain = grain->hash_next;
@@ -176,10 +207,11 @@ lookup (struct shard *s, uint64_t owner, uint64_t number)
  * Locked.
  */
 static struct grain *
-find (struct shard *s, uint64_t owner, uint64_t number)
+find (const struct grain_cache *cache, struct shard *s, uint64_t owner,
+      uint64_t number)
 {
   for (;;) {
-    struct grain *grain = lookup (s, owner, number);
+    struct grain *grain = lookup (cache, s, owner, number);
 
     if (!grain || grain->data)
       return grain;
@@ -189,10 +221,11 @@ find (struct shard *s, uint64_t owner, uint64_t number)
 
 /* Add a grain that is not inflated yet.  Locked. */
 static struct grain *
-add (struct shard *s, const struct grain_source *source)
+add (const struct grain_cache *cache, struct shard *s,
+     const struct grain_source *source)
 {
   struct grain *grain = calloc (1, sizeof *grain);
-  struct grain **bucket = bucket_of (s, source->owner, source->grain);
+  struct grain **bucket = bucket_of (cache, s, source->owner, source->grain);
 
   if (!grain)
     return NULL;
@@ -217,10 +250,10 @@ grain_room_get (struct grain_room *room)
   if (cache) {
     s = shard_of (cache, source->grain);
     pthread_mutex_lock (&s->lock);
-    grain = lookup (s, source->owner, source->grain);
+    grain = lookup (cache, s, source->owner, source->grain);
     grain->size = source->size;
-    s->bytes += grain->size;
-    room->data = shrink (s, cache->shard_budget, source->size);
+    s->bytes += cost (grain->size);
+    room->data = shrink (cache, s, source->size);
     pthread_mutex_unlock (&s->lock);
   }
   if (!room->data)
@@ -244,14 +277,14 @@ grain_cache_read (struct grain_cache *cache,
                       "%zu bytes at %zu of a grain of %zu", count, offset,
                       source->size);
   pthread_mutex_lock (&s->lock);
-  grain = find (s, source->owner, source->grain);
+  grain = find (cache, s, source->owner, source->grain);
   if (grain) {
     grain->users++;
     unlink_lru (s, grain);
     link_newest (s, grain);
   }
   else if (!whole) {
-    grain = add (s, source);
+    grain = add (cache, s, source);
     if (!grain) {
       pthread_mutex_unlock (&s->lock);
       return error_nomem (error);
@@ -265,7 +298,7 @@ grain_cache_read (struct grain_cache *cache,
     if (r == 0)
       grain->data = room.data;
     else {
-      forget (s, grain);
+      forget (cache, s, grain);
       free (room.data);
     }
     pthread_cond_broadcast (&s->inflated);
@@ -282,7 +315,7 @@ grain_cache_read (struct grain_cache *cache,
 
   pthread_mutex_lock (&s->lock);
   grain->users--;
-  free (shrink (s, cache->shard_budget, 0));
+  free (shrink (cache, s, 0));
   pthread_mutex_unlock (&s->lock);
   return 0;
 }
