@@ -31,6 +31,11 @@ make_image custom --extents=VMFSRDM:2M,FLAT:1M
 check_image
 serve_and "$IMAGE" true 2>"$OUT.log"
 grep 'warning: .*: maps a LUN' "$OUT.log"
+# Once, whatever number of lines name one.
+sed -i '/VMFSRDM/{p;p}' "$IMAGE"
+serve_and "$IMAGE" true 2>"$OUT.log"
+[ "$(grep -c 'maps a LUN' "$OUT.log")" = 1 ]
+sed -i '0,/VMFSRDM/{//d};0,/VMFSRDM/{//d}' "$IMAGE"
 
 # One that does not is not its content, and neither is one with nothing in it.
 truncate -s 1M "$TMP"/disk/*rdm*.vmdk

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "chain.h"
-#include "memory.h"
 #include "progress.h"
 
 static bool
@@ -259,29 +258,35 @@ append_link (struct chain *chain, struct link *link,
     return error_set (error, VMDK_ERROR_UNSUPPORTED, EINVAL,
                       "%s: the chain of parents has more than %d extents",
                       chain->links[0]->name, CHAIN_MAX_EXTENTS);
-  if (!budget_take (chain->extents, link->nr_extents))
-    return error_set (error, VMDK_ERROR_NOMEM, ENOMEM,
-                      "%s: this disk and those that are open have more than "
-                      "%d extents together", chain->links[0]->name,
-                      MEMORY_MAX_EXTENTS);
   chain->nr_extents += link->nr_extents;
   return 0;
 }
 
+static struct link *
+open_top (const struct link_context *context, const struct chain_top *top,
+          struct vmdk_error *error)
+{
+  bool missing;
+
+  if (top->dir == -1)
+    return link_open_user (context, top->name, NULL, error);
+  if (top->is_entry)
+    return link_open_entry (context, top->dir, top->name, error);
+  return link_open_named (context, top->dir, top->name, NULL, &missing, error);
+}
+
 int
 chain_open (const struct link_context *context,
-            const struct link_context *parents, int dir, const char *path,
+            const struct link_context *parents, const struct chain_top *top,
             const struct vmdk_options *options, struct chain *chain,
             struct vmdk_error *error)
 {
   struct progress progress;
   struct link *link;
-  bool missing;
   size_t i;
 
-  *chain = (struct chain) { .extents = context->env->extents };
-  link = dir == -1 ? link_open_user (context, path, NULL, error) :
-    link_open_named (context, dir, path, NULL, &missing, error);
+  *chain = (struct chain) { 0 };
+  link = open_top (context, top, error);
   if (!link)
     return -1;
   if (append_link (chain, link, error) == -1)
@@ -341,7 +346,4 @@ chain_close (struct chain *chain)
 {
   while (chain->nr > 0)
     link_close (chain->links[--chain->nr]);
-  if (chain->nr_extents > 0)
-    budget_give (chain->extents, chain->nr_extents);
-  chain->nr_extents = 0;
 }

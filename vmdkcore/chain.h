@@ -22,8 +22,7 @@
 struct chain {
   struct link *links[CHAIN_MAX_LINKS]; /* the one that was named first */
   size_t nr;
-  struct budget *extents;       /* of the environment */
-  uint64_t nr_extents;          /* of all links, taken from that */
+  uint64_t nr_extents;          /* of all links */
   bool cut;                     /* the last one has a parent */
 };
 
@@ -35,14 +34,22 @@ extern const char *chain_base_name (const char *name);
  */
 extern bool chain_moved_name (const char *hint, char moved[PATH_MAX]);
 
-/* Open the link at 'path' if 'dir' is -1, else the one that is named so in
- * the folder 'dir', under the confinement rule; and, each in the context
- * 'parents', its parents unless 'options' has single_link set.  On failure
- * nothing is left to close.
+/* Where the first link is: the user's path if 'dir' is -1; else, under the
+ * confinement rule, what a file of the folder 'dir' calls so, or the entry of
+ * that folder that has just this name.
+ */
+struct chain_top {
+  int dir;
+  const char *name;
+  bool is_entry;
+};
+
+/* Open that link; and, each in the context 'parents', its parents unless
+ * 'options' has single_link set.  On failure nothing is left to close.
  */
 extern int chain_open (const struct link_context *context,
                        const struct link_context *parents,
-                       int dir, const char *path,
+                       const struct chain_top *top,
                        const struct vmdk_options *options,
                        struct chain *chain, struct vmdk_error *error);
 

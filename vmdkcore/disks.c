@@ -287,7 +287,8 @@ vmdk_disks_open (struct vmdk_disks *disks, const char *name,
                "there is no disk that is called '%.300s'", name);
     return NULL;
   }
-  return image_open_in (disks->dir, name, options, error);
+  /* The name that a machine has for it may be one of Windows. */
+  return image_open_in (disks->dir, name, disks->name != NULL, options, error);
 }
 
 void

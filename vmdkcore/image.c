@@ -83,7 +83,7 @@ trace_files (const struct vmdk_image *image)
 
 /* 'dir' as for chain_open. */
 static struct vmdk_image *
-open_chain (int dir, const char *path, const struct vmdk_options *options,
+open_chain (const struct chain_top *first, const struct vmdk_options *options,
             const struct io_hook *hook, struct vmdk_error *error)
 {
   struct vmdk_image *image = calloc (1, sizeof *image);
@@ -112,7 +112,7 @@ open_chain (int dir, const char *path, const struct vmdk_options *options,
   image->top_policy = image->policy;
   image->top_policy.write = options->writable;
   if (init_env (image, options, error) == -1 ||
-      chain_open (&top, &parents, dir, path, options, &image->chain,
+      chain_open (&top, &parents, first, options, &image->chain,
                   error) == -1 ||
       writing_lock_for_reading (image, error) == -1)
     goto err;
@@ -128,14 +128,20 @@ struct vmdk_image *
 image_open (const char *path, const struct vmdk_options *options,
             const struct io_hook *hook, struct vmdk_error *error)
 {
-  return open_chain (-1, path, options, hook, error);
+  const struct chain_top first = { .dir = -1, .name = path };
+
+  return open_chain (&first, options, hook, error);
 }
 
 struct vmdk_image *
-image_open_in (int dir, const char *name, const struct vmdk_options *options,
-               struct vmdk_error *error)
+image_open_in (int dir, const char *name, bool is_entry,
+               const struct vmdk_options *options, struct vmdk_error *error)
 {
-  return open_chain (dir, name, options, NULL, error);
+  const struct chain_top first = {
+    .dir = dir, .name = name, .is_entry = is_entry,
+  };
+
+  return open_chain (&first, options, NULL, error);
 }
 
 struct vmdk_image *

@@ -79,10 +79,12 @@ extern struct vmdk_image *image_open (const char *path,
                                       const struct io_hook *hook,
                                       struct vmdk_error *error);
 
-/* The same for a disk that is named so in the folder 'dir', which is not the
- * user's word: the confinement rule applies to it.
+/* The same for a disk that is named so in the folder 'dir', or with is_entry has
+ * just this name there.  That is not the user's word: the confinement rule
+ * applies to it.
  */
 extern struct vmdk_image *image_open_in (int dir, const char *name,
+                                         bool is_entry,
                                          const struct vmdk_options *options,
                                          struct vmdk_error *error);
 

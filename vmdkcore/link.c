@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "memory.h"
 #include "names.h"
 #include "opening.h"
+#include "progress.h"
 
 /* Read a descriptor of at most 'max' bytes. */
 static char *
@@ -59,11 +61,23 @@ append_extent (struct opening *o, struct extent *extent)
   return 0;
 }
 
+/* Get ready for so many extents.  They count before any of them is opened, which
+ * may take long, and many links may be opened at a time.
+ */
 static int
 allocate_extents (struct opening *o, size_t nr)
 {
-  o->link->extents = calloc (nr, sizeof *o->link->extents);
-  return o->link->extents ? 0 : error_nomem (o->error);
+  struct link *link = o->link;
+  struct budget *budget = o->context->env->extents;
+
+  if (!budget_take (budget, nr))
+    return error_set (o->error, VMDK_ERROR_NOMEM, ENOMEM,
+                      "%s: this disk and those that are open have more than "
+                      "%d extents together", o->name, MEMORY_MAX_EXTENTS);
+  link->counted_in = budget;
+  link->nr_counted = nr;
+  link->extents = calloc (nr, sizeof *link->extents);
+  return link->extents ? 0 : error_nomem (o->error);
 }
 
 /* Clients are shown this, so that it must not be any text at all. */
@@ -80,6 +94,7 @@ set_create_type (struct opening *o, const char *create_type)
 static int
 open_lines (struct opening *o, const struct descriptor *d)
 {
+  struct progress progress;
   size_t i;
   int r = -1;
 
@@ -94,9 +109,14 @@ open_lines (struct opening *o, const struct descriptor *d)
   if (allocate_extents (o, d->nr_extents) == -1 ||
       set_create_type (o, d->create_type ? d->create_type : "custom") == -1)
     return -1;
+  progress_begin (&progress, o->context->env->logger, o->name,
+                  "opening its extents", 0);
   for (i = 0; i < d->nr_extents; ++i) {
-    struct extent *extent = open_line (o, &d->extents[i]);
+    struct extent *extent;
 
+    if (progress_at (&progress, i, o->error) == -1)
+      goto out;
+    extent = open_line (o, &d->extents[i]);
     if (d->extents[i].access == ACCESS_RDONLY)
       o->link->read_only_line = d->extents[i].line;
     if (!extent || append_extent (o, extent) == -1)
@@ -403,6 +423,17 @@ link_open_named (const struct link_context *context, int dir,
   return io ? open_link (context, io, folder, check, error) : NULL;
 }
 
+struct link *
+link_open_entry (const struct link_context *context, int dir,
+                 const char *name, struct vmdk_error *error)
+{
+  int folder;
+  struct io *io = path_open_entry (context->policy, dir, name, &folder,
+                                   error);
+
+  return io ? open_link (context, io, folder, NULL, error) : NULL;
+}
+
 void
 link_release_folder (struct link *link)
 {
@@ -421,6 +452,8 @@ link_close (struct link *link)
   for (i = 0; i < link->nr_extents; ++i)
     link->extents[i]->ops->close (link->extents[i]);
   free (link->extents);
+  if (link->counted_in)
+    budget_give (link->counted_in, link->nr_counted);
   for (i = 0; i < link->nr_files; ++i)
     io_unref (link->files[i]);
   free (link->files);

@@ -15,6 +15,8 @@
 struct link {
   struct extent **extents;      /* in order, without a gap */
   size_t nr_extents;
+  struct budget *counted_in;    /* the environment's, for all of them */
+  size_t nr_counted;
   uint64_t size;                /* bytes, a multiple of 512 */
   char *create_type;            /* never NULL */
   char *name;                   /* of the file, for messages */
@@ -90,6 +92,13 @@ extern struct link *link_open_named (const struct link_context *context,
                                      int dir, const char *name,
                                      const struct link_check *check,
                                      bool *missing,
+                                     struct vmdk_error *error);
+
+/* Open the link whose file is in the folder 'dir' under just this name, whatever
+ * that would mean elsewhere.
+ */
+extern struct link *link_open_entry (const struct link_context *context,
+                                     int dir, const char *name,
                                      struct vmdk_error *error);
 
 /* Close the folder, when all files named relative to it are open. */

@@ -368,8 +368,10 @@ check_rdm (struct opening *o, struct io *io, const struct extent_line *line)
     return error_set (o->error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,
                       "%s: maps a LUN: nothing is stored in it, so it does "
                       "not hold the content of the LUN", io->name);
-  logger_warn (o->context->env->logger, "%s: maps a LUN, and is taken for a "
-               "copy of its content since it has its size", io->name);
+  if (!o->said_rdm)
+    logger_warn (o->context->env->logger, "%s: maps a LUN, and is taken for a "
+                 "copy of its content since it has its size", io->name);
+  o->said_rdm = true;
   return 0;
 }
 

@@ -19,6 +19,7 @@ struct opening {
   struct link *link;
   const char *name;             /* the link's */
   void *names, *files;          /* that lines have named: two trees */
+  bool said_rdm;                /* that a file is taken for a LUN's content */
   struct vmdk_error *error;
 };
 

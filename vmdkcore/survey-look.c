@@ -304,6 +304,8 @@ take_words (const struct look *l, const char *text, size_t len,
       continue;
     if (!is_extent && ++nr_hints > MAX_HINTS)
       continue;
+    if (progress_at (&l->s->progress, 0, l->s->error) == -1)
+      return -1;
     while (is_extent && value.len > 0 && value.p[0] != '"')
       value.p++, value.len--;
     value = text_cut_value (value, &is_closed);
@@ -340,8 +342,11 @@ take_text (const struct look *l, const char *text, size_t len,
   }
   l->entry->has_cid = d.has_cid;
   l->entry->cid = p.cid = d.cid;
-  for (i = 0; has_lines && i < d.nr_extents && r == 0; ++i)
-    r = mark_extent (l, &d.extents[i]);
+  for (i = 0; has_lines && i < d.nr_extents && r == 0; ++i) {
+    r = progress_at (&l->s->progress, 0, l->s->error);
+    if (r == 0)
+      r = mark_extent (l, &d.extents[i]);
+  }
   if (r == 0 && d.parent_cid != DESCRIPTOR_NO_PARENT) {
     p.cid = d.parent_cid;
     r = add_hint (l, d.parent_hint_utf8, &p);

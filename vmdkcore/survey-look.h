@@ -56,9 +56,9 @@ struct survey {
   const char *name;             /* of the folder */
   int dir;
   struct identity id;           /* the folder's */
-  struct file *entries;        /* sorted by name */
+  struct file *entries;         /* sorted by name */
   size_t nr_entries, max_entries;
-  struct file **by_id;         /* sorted by identity */
+  struct file **by_id;          /* sorted by identity */
   struct parent *parents;
   size_t nr_parents, max_parents;
   struct look waiting[MAX_WAITING];

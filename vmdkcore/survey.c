@@ -164,25 +164,43 @@ survey_add_parent (struct survey *s, const struct parent *p)
   return 0;
 }
 
+/* Not each name of a file can be followed to what is in it: let the first one
+ * of each file have its content ID.
+ */
+static void
+collect_cids (struct survey *s)
+{
+  struct file *first = NULL;
+  size_t i;
+
+  for (i = 0; i < s->nr_entries; ++i) {
+    const struct file *f = s->by_id[i];
+
+    if (!first || compare_ids (&first->id, &f->id) != 0)
+      first = s->by_id[i];
+    else if (!first->has_cid && f->has_cid) {
+      first->has_cid = true;
+      first->cid = f->cid;
+    }
+  }
+}
+
 /* All disks are known by now, and so are their content IDs. */
 static int
 mark_parents (struct survey *s)
 {
-  size_t i, j;
+  size_t i;
 
+  collect_cids (s);
   for (i = 0; i < s->nr_parents; ++i) {
     const struct parent *p = &s->parents[i];
+    const size_t at = find_id (s, &p->id);
+    const struct file *f = at < s->nr_entries ? s->by_id[at] : NULL;
 
     if (progress_at (&s->progress, 0, s->error) == -1)
       return -1;
-    /* Not each name of a file can be followed to what is in it. */
-    for (j = find_id (s, &p->id);
-         j < s->nr_entries && compare_ids (&s->by_id[j]->id, &p->id) == 0 &&
-           !s->by_id[j]->is_behind; ++j)
-      if (p->any_cid || (s->by_id[j]->has_cid && s->by_id[j]->cid == p->cid)) {
-        survey_mark (s, &p->id);
-        break;
-      }
+    if (f && (p->any_cid || (f->has_cid && f->cid == p->cid)))
+      survey_mark (s, &p->id);
   }
   return 0;
 }

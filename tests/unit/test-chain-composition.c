@@ -346,6 +346,29 @@ test_interrupted (void **state)
   free (file);
 }
 
+/* The lines of a descriptor may name many files. */
+static void
+test_interrupted_opening (void **state)
+{
+  bool interrupted = false;
+  const struct vmdk_options options = {
+    .interrupted = value_of, .opaque = &interrupted,
+  };
+  struct vmdk_error error;
+
+  folder_write_text (&folder, "disk.vmdk",
+                     "# Disk DescriptorFile\nversion=1\nCID=1\n"
+                     "parentCID=ffffffff\nRW 8 ZERO\nRW 8 ZERO\n");
+  image = vmdk_open (folder_path (&folder, "disk.vmdk"), &options, &error);
+  assert_non_null (image);
+  vmdk_close (image);
+  interrupted = true;
+  image = vmdk_open (folder_path (&folder, "disk.vmdk"), &options, &error);
+  assert_null (image);
+  assert_error (&error, VMDK_ERROR_INTERRUPTED, EINTR,
+                "disk.vmdk: opening its extents: was interrupted");
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
 
 int
@@ -364,6 +387,7 @@ main (void)
     TEST (test_child_line_longer),
     TEST (test_random),
     TEST (test_interrupted),
+    TEST (test_interrupted_opening),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

@@ -168,6 +168,26 @@ test_extents (void **state)
   assert_int_equal (budget_left (&memory->extents), 3);
 }
 
+/* They count before their files are opened, which may take long; and no more
+ * when that has failed.
+ */
+static void
+test_extents_unopened (void **state)
+{
+  (void) state;
+  folder_write_text (&m.folder, "a.vmdk",
+                     "# Disk DescriptorFile\nversion=1\nCID=1\n"
+                     "parentCID=ffffffff\nRW 8 ZERO\nRW 8 FLAT \"none\" 0\n");
+  assert_true (budget_take (&memory->extents, MEMORY_MAX_EXTENTS - 1));
+  assert_null (open_disk ("a.vmdk"));
+  assert_error (&error, VMDK_ERROR_NOMEM, ENOMEM, "extents together");
+  assert_int_equal (budget_left (&memory->extents), 1);
+  budget_give (&memory->extents, 1);
+  assert_null (open_disk ("a.vmdk"));
+  assert_error (&error, VMDK_ERROR_IO, ENOENT, "none");
+  assert_int_equal (budget_left (&memory->extents), 2);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown (t, setup, teardown)
 
 int
@@ -177,6 +197,7 @@ main (void)
     TEST (test_changed),
     TEST (test_rooms),
     TEST (test_extents),
+    TEST (test_extents_unopened),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include "links.h"
 #include "survey.h"
+#include "../../vmdkcore/image.h"
 
 /* More than the time in which nobody is asked again. */
 static const struct timespec a_while = { .tv_nsec = 150 * 1000 * 1000 };
@@ -81,6 +82,37 @@ test_interrupted (void **state)
     assert_int_equal (list.nr, 0);
   }
   folder_remove (&folder);
+}
+
+/* So it can at each extent that a file names, be that a disk or damaged. */
+static void
+test_interrupted_lines (void **state)
+{
+  static const char lines[] = "RW 8 FLAT \"a\" 0\nRW 8 FLAT \"b\" 0\n"
+    "RW 8 FLAT \"c\" 0\n";
+  struct folder folder;
+  struct name_list list;
+  struct vmdk_error error;
+  unsigned damaged, i;
+  char text[400];
+
+  (void) state;
+  for (damaged = 0; damaged < 2; ++damaged) {
+    unsigned steps[2];
+
+    for (i = 0; i < 2; ++i) {
+      folder_new (&folder);
+      snprintf (text, sizeof text, "# Disk DescriptorFile\nversion=1\nCID=1\n"
+                "parentCID=ffffffff\n%s%s%s", lines, i == 0 ? "" : lines,
+                damaged ? "RW x\n" : "");
+      folder_write_text (&folder, "disk.vmdk", text);
+      assert_int_equal (survey (&folder, 0, &list, &error), 0);
+      name_list_free (&list);
+      steps[i] = asked;
+      folder_remove (&folder);
+    }
+    assert_int_equal (steps[1], steps[0] + 3);
+  }
 }
 
 /* As above, not interrupted, with all allowed that is below the folder. */
@@ -188,12 +220,46 @@ test_too_many_parents (void **state)
   folder_remove (&folder);
 }
 
+/* What was found is opened under its name, and is nothing else if it is not there
+ * any more; but the name may be another file's word, and made on Windows.
+ */
+static void
+test_open_entry (void **state)
+{
+  static const char name[] = "sub\\base.vmdk";
+  const struct vmdk_options options = { 0 };
+  struct folder folder;
+  struct vmdk_image *image;
+  struct vmdk_error error;
+  int dir;
+
+  (void) state;
+  folder_new (&folder);
+  link_write (&folder, "base.vmdk", 1, UINT32_MAX, NULL, "ab", 8);
+  dir = open (folder.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  assert_true (dir >= 0);
+  assert_null (image_open_in (dir, name, true, &options, &error));
+  assert_error (&error, VMDK_ERROR_IO, ENOENT, "base.vmdk");
+  image = image_open_in (dir, name, false, &options, &error);
+  assert_non_null (image);
+  vmdk_close (image);
+  link_write (&folder, name, 2, UINT32_MAX, NULL, "abc", 8);
+  image = image_open_in (dir, name, true, &options, &error);
+  assert_non_null (image);
+  assert_int_equal (vmdk_size (image), 3 * 8 * 512);
+  vmdk_close (image);
+  close (dir);
+  folder_remove (&folder);
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_interrupted),
+    cmocka_unit_test (test_interrupted_lines),
     cmocka_unit_test (test_entries),
+    cmocka_unit_test (test_open_entry),
     cmocka_unit_test (test_too_many_parents),
   };
 
