@@ -12,6 +12,7 @@
 
 requires_nbdcopy
 requires_filter ip
+requires "$PYTHON" -c 'import socket; socket.create_server(("127.0.0.1", 0))'
 
 make_image monolithicSparse --size=8M
 
