@@ -59,7 +59,9 @@ extern struct params params;
   "single-link=true   Serve this link alone, without its parents.\n" \
   "unbuffered=true    Leave nothing in the host's page cache (O_DIRECT)."
 
-/* The .config and .config_complete callbacks. */
+/* The .config callback, which makes paths absolute, and .config_complete.  Then
+ * 'params' does not change any more, until params_free.
+ */
 extern int params_set (const char *key, const char *value);
 extern int params_complete (void);
 

@@ -97,10 +97,4 @@ is_power_of_2 (uint64_t n)
   return n != 0 && (n & (n - 1)) == 0;
 }
 
-static inline unsigned
-log2_u64 (uint64_t n)
-{
-  return 63U - (unsigned) __builtin_clzll (n);
-}
-
 #endif /* VMDK_BYTES_H */

@@ -106,8 +106,8 @@ write_piece (const struct piece *p, const void *buf, uint64_t *done,
     /* A ZERO line. */
     if (!is_zero (buf, run.length))
       return error_set (error, VMDK_ERROR_DENIED, EIO,
-                        "a range that the descriptor calls ZERO can hold "
-                        "nothing else");
+                        "%s: a range that the descriptor calls ZERO can hold "
+                        "nothing else", image_top_link (p->parents.image)->name);
     return 0;
   }
 }

@@ -17,9 +17,9 @@
 extern int content_id_check (const struct link *link,
                              struct vmdk_error *error);
 
-/* Give the link a new content ID, durably, if it has a descriptor (sections
- * 3.4, 3.5 and 3.8 of the format).  After a power cut during the call the
- * link can be opened.  On failure *unsure tells whether it is unknown what
+/* Give the link a new content ID, durably, if it has a descriptor (CID in
+ * Virtual Disk Format 5.0).  After a power cut during the call the link can
+ * be opened.  On failure *unsure tells whether it is unknown what
  * will be found on the disk: then nothing may be changed any more.  Not
  * twice at once.
  */

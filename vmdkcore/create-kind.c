@@ -17,7 +17,7 @@
 #define TIB (UINT64_C (1) << 40)
 
 /* Sectors have 32 bits in the tables of sparse files.  ESX makes COWD disks
- * of 2 TiB less a sector at most (section 6.3), and VMFS files of 62 TiB.  A
+ * of 2 TiB less a sector at most, and VMFS files of 62 TiB.  A
  * split disk of 8 TiB has 4098 files.
  */
 static const struct create_kind kinds[] = {
@@ -46,7 +46,7 @@ static const struct create_kind kinds[] = {
     .may_have_parent = true, .max_size = 2 * TIB - SECTOR_SIZE },
 };
 
-/* Other words for some of them, which section 2.3 has. */
+/* Other words for some of them, which other tools have. */
 static const struct { const char *word, *name; } synonyms[] = {
   { "2GbMaxExtentSparse", "split-sparse" },
   { "2GbMaxExtentFlat", "split-flat" },

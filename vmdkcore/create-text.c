@@ -17,7 +17,7 @@
 #include "create-text.h"
 
 /* Not the CID of no parent, of a disk that was never written, nor that of
- * tools which do not know any (section 3.8).
+ * tools which do not know any.
  */
 void
 create_fit_ids (struct create_text *t)
@@ -87,7 +87,7 @@ struct geometry {
   unsigned heads, sectors;
 };
 
-/* Section 3.9. */
+/* As VMware's tools have it, by adapter and size. */
 static struct geometry
 geometry (const struct create_text *t)
 {
@@ -175,7 +175,7 @@ print_uuid (FILE *f, const uint8_t *uuid)
 }
 
 /* What a child does not say is looked up in its parents, and what it does say
- * hides that (section 3.5): so it has no serial number of its own, which the
+ * hides that: so it has no serial number of its own, which the
  * guest would see.
  */
 static void

@@ -10,7 +10,7 @@
 
 #include "create-kind.h"
 
-/* The extents of split disks (section 3.7), in bytes. */
+/* The extents of split disks, in bytes, as VMware's tools make them. */
 #define CREATE_SPLIT_SIZE (UINT64_C (2047) << 20)
 
 struct create_text {
@@ -34,7 +34,9 @@ extern void create_fit_ids (struct create_text *t);
 extern int create_check_name (const char *name, const char *what,
                               struct vmdk_error *error);
 
-/* How many extents the disk has, and the size of one in bytes. */
+/* How many extents the disk has, and the size of one, by its number from 0 on,
+ * in bytes.
+ */
 extern unsigned create_nr_extents (const struct create_text *t);
 extern uint64_t create_extent_size (const struct create_text *t,
                                     unsigned number);

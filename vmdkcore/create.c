@@ -209,7 +209,9 @@ write_directory (struct io *io, uint64_t sector, uint64_t directory_size,
   return r;
 }
 
-/* Section 4.6.  'descriptor' is NULL if there is none in it. */
+/* Header, descriptor, directories and tables, in the order that VMware's tools
+ * have.  'descriptor' is NULL if there is none in it.
+ */
 static int
 write_sparse (struct io *io, uint64_t size, const char *descriptor,
               struct vmdk_error *error)
@@ -243,7 +245,7 @@ write_sparse (struct io *io, uint64_t size, const char *descriptor,
   return io_pwrite (io, header, sizeof header, 0, error);
 }
 
-/* Section 6.3. */
+/* Header, directory and no tables, as ESX 3 makes it. */
 static int
 write_cowd (struct io *io, uint64_t size, struct vmdk_error *error)
 {

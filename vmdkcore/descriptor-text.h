@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* What is a line, a key and a value in a descriptor (section 3.2 of the
- * format); pure functions.  Spans point into the text, which is borrowed.
+/* What is a line, a key and a value in a descriptor (Virtual Disk Format
+ * 5.0); pure functions.  Spans point into the text, which is borrowed.
  */
 
 #ifndef VMDK_DESCRIPTOR_TEXT_H

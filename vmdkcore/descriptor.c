@@ -284,7 +284,7 @@ set_version (struct parser *ps, struct span value)
 }
 
 /* The size of the sectors that the guest shall see.  It has no influence on
- * the files.  Format: section 3.7.
+ * the files.
  */
 static void
 set_sector_size (struct parser *ps, struct span value)

@@ -25,6 +25,7 @@ struct epochs {
   pthread_mutex_t lock;         /* of those who wait */
 };
 
+/* Before all other calls, and after them, by one thread. */
 extern void epochs_init (struct epochs *epochs);
 extern void epochs_destroy (struct epochs *epochs);
 

@@ -24,6 +24,9 @@ enum file_kind {
   FILE_GZIP
 };
 
+/* What is a file that begins with these 'len' bytes, of which 8 are enough and
+ * any number will do?
+ */
 extern enum file_kind header_probe (const uint8_t *p, uint64_t len);
 
 /* The hosted sparse header (Virtual Disk Format 5.0, "Hosted Sparse

@@ -12,10 +12,18 @@
  *
  * Threads: vmdk_open, or vmdk_create, and vmdk_close are called once each, by
  * one thread.  In between every other function may be called on the same
- * image by any number of threads at once.  None of them holds a lock over
- * I/O that another needs, with one exception: where the tables of a
- * stream turn out to be damaged, those who need them wait while one
- * thread reads the stream for its grains, once.
+ * image by any number of threads at once, but for what is said of
+ * vmdk_begin_writing and vmdk_end_writing.
+ *
+ * Reading holds no lock over I/O that another reader needs, with one
+ * exception: where the tables of a stream turn out to be damaged, those who
+ * need them wait while one thread reads the stream for its grains, once.
+ * Changes wait for each other: all for the first one, which reads the tables
+ * and syncs; those that need new grains in the same extent, while tables are
+ * read or made room for; flushes, while another flush is going on.
+ *
+ * Results: where nothing else is said, functions that return int return 0, or
+ * -1 with *error set.
  */
 
 #ifndef VMDKCORE_H
@@ -81,8 +89,9 @@ extern void vmdk_memory_free (struct vmdk_memory *memory);
  * borrowed until vmdk_open returns.
  */
 struct vmdk_options {
-  /* Folders, beside the image's own, in which extents may lie, and
-   * in which block devices are accepted.  Each must exist.
+  /* Folders, beside the one of the file that names them, in which extents,
+   * parents and disks that are opened by name may lie, and in which block
+   * devices are accepted.  Each must exist.
    */
   const char *const *allow_dirs;
   size_t nr_allow_dirs;
@@ -170,7 +179,8 @@ vmdk_disks_in_folder (const char *path, const struct vmdk_options *options,
 /* The disks that the configuration of a virtual machine, the file 'path', has:
  * by the names that it gives, in its order (SCSI, SATA, NVMe, IDE; controller;
  * unit).  They need not exist.  The configuration is read once, and has at
- * least one disk.  Of 'options', allow_dirs and log count here.
+ * least one disk.  Of 'options', allow_dirs and log count here.  Returns NULL
+ * with *error set.
  */
 extern struct vmdk_disks *
 vmdk_disks_of_machine (const char *path, const struct vmdk_options *options,
@@ -194,7 +204,8 @@ extern int vmdk_disks_list (struct vmdk_disks *disks,
 
 /* Open the disk of that name, which may be any text at all: only what
  * vmdk_disks_list reports is opened, and only if it lies, symbolic links
- * followed, in the folder or where extents may.  Any thread.
+ * followed, in the folder or where extents may.  Returns NULL with *error set.
+ * Any thread; one waits while another looks at the folder.
  */
 extern struct vmdk_image *
 vmdk_disks_open (struct vmdk_disks *disks, const char *name,
@@ -236,8 +247,9 @@ struct vmdk_create_options {
 extern const char *vmdk_create_type (unsigned n);
 
 /* Make a new disk at 'path', and open it as vmdk_open does.  None of its
- * files may exist.  They are durable when this returns; on failure it
- * returns NULL with *error set, and those that it made are gone.
+ * files may exist.  They are durable when this returns, but for a stream, which
+ * gets its name when vmdk_end_writing has completed it; on failure this returns
+ * NULL with *error set, and those that it made are gone.
  */
 extern struct vmdk_image *
 vmdk_create (const char *path, const struct vmdk_create_options *create,
@@ -273,8 +285,8 @@ extern int vmdk_pread (struct vmdk_image *image, void *buf, size_t count,
                        uint64_t offset, struct vmdk_error *error);
 
 /* Tell the system that the range will be read soon.  A hint: what
- * cannot be prefetched is passed over.  Fails only for a range outside
- * the disk.
+ * cannot be prefetched is passed over.  Fails for a range outside the disk, and
+ * if memory is short.
  */
 extern int vmdk_prefetch (struct vmdk_image *image, uint64_t count,
                           uint64_t offset, struct vmdk_error *error);
@@ -287,7 +299,13 @@ extern int vmdk_prefetch (struct vmdk_image *image, uint64_t count,
  * flushed last or one that was written since.  When a sync has failed, or
  * the tables could not be written, data that were acknowledged may not be
  * durable: all later changes and flushes then fail as well, and reading
- * goes on.
+ * goes on.  But if only room or memory was short for the tables (ENOSPC,
+ * EDQUOT, ENOMEM), nothing is lost: the next flush tries again, and changes go
+ * on, as long as they fit into the memory that there is for them.
+ *
+ * A stream that is being made is different: it is durable, whole, when
+ * vmdk_end_writing has returned, and nothing of it before.  vmdk_flush and
+ * VMDK_FUA only tell whether something has failed.
  */
 
 /* Get ready to change the image: keep other programs from using its files.
@@ -303,7 +321,8 @@ extern int vmdk_begin_writing (struct vmdk_image *image,
                                struct vmdk_error *error);
 
 /* Make all changes durable, mark the image as cleanly closed and let other
- * programs use it again.  No change may be running.  vmdk_close does the
+ * programs use it again; a stream in which something other than zeroes has been
+ * written is completed.  No change may be running, but reads and flushes may.  vmdk_close does the
  * same, but cannot say how it went.  Without vmdk_begin_writing nothing
  * happens, and what has gone wrong before is said again.
  */
@@ -333,7 +352,9 @@ enum {
                                    changed */
 };
 
-/* Write 'count' bytes at 'offset'.  'flags' are 0 or VMDK_FUA. */
+/* Write 'count' bytes at 'offset'.  'flags' are 0 or VMDK_FUA.  If it fails, a
+ * part may have been written.
+ */
 extern int vmdk_pwrite (struct vmdk_image *image, const void *buf,
                         size_t count, uint64_t offset, unsigned flags,
                         struct vmdk_error *error);

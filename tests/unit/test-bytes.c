@@ -105,7 +105,6 @@ test_powers (void **state)
     const uint64_t n = UINT64_C (1) << i;
 
     assert_true (is_power_of_2 (n));
-    assert_int_equal (log2_u64 (n), i);
     if (i > 1) {
       assert_false (is_power_of_2 (n + 1));
       assert_false (is_power_of_2 (n - 1));

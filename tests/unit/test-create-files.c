@@ -3,9 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause
  */
 
-/* create.c: files as section 4.6 and 6.3 of the format have them, and none
- * if anything fails.
- */
+/* create.c: files as VMware's tools make them, and none if anything fails. */
 
 #include <config.h>
 
@@ -65,7 +63,7 @@ load (const char *name, uint8_t *buf, size_t count)
   return (uint64_t) st.st_size;
 }
 
-/* The header of a 64 MiB disk, as every producer writes it (section 4.1). */
+/* The header of a 64 MiB disk, as every producer writes it. */
 static void
 test_header_bytes (void **state)
 {
@@ -90,7 +88,7 @@ test_header_bytes (void **state)
   for (i = sizeof wanted; i < 512; ++i)
     assert_int_equal (file[i], 0);
 
-  /* Section 14.1. */
+  /* Directory and tables, one behind the other. */
   assert_int_equal (load_le32 (file + 21 * 512), 22);
   assert_int_equal (load_le32 (file + 21 * 512 + 4), 26);
   assert_int_equal (load_le32 (file + 30 * 512), 31);
@@ -143,7 +141,6 @@ test_cowd (void **state)
   create ("a.vmdk", "vmfs-sparse", 64 * MIB);
   assert_int_equal (load ("a-delta.vmdk", file, sizeof file), 2560);
 
-  /* Section 14.3. */
   assert_memory_equal (file, "COWD", 4);
   assert_int_equal (load_le32 (file + 4), 1);
   assert_int_equal (load_le32 (file + 8), 3);

@@ -108,7 +108,7 @@ test_esx_snapshot (void **state)
 }
 
 /* What a child says of the controller, the geometry or the serial number hides
- * what its base says (section 3.5): it says what it was told to, nothing else.
+ * what its base says: it says what it was told to, nothing else.
  */
 static void
 test_child_keeps_base (void **state)
