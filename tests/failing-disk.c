@@ -14,7 +14,8 @@
  *
  * CALL is the name of the function below; NAME the last part of the file's
  * path; FIRST and END are the bytes, END not included, that the rule is for
- * (any, for fdatasync and fsync); ERROR is the number for errno, or 0: then a
+ * (any, for fdatasync, fsync and fstatfs, which then does not fail but says that
+ * this is NFS); ERROR is the number for errno, or 0: then a
  * transfer moves one byte at a time, or negative: then the call takes so many
  * milliseconds more.  What lies before FIRST is still transferred, as the
  * kernel does it.  EINTR does not come twice in succession to one thread: it
@@ -32,8 +33,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* Where the C library has two names for a function, both lead here. */
@@ -175,4 +178,20 @@ int
 fallocate64 (int fd, int mode, off_t offset, off_t count)
 {
   return fallocate (fd, mode, offset, count);
+}
+
+int
+fstatfs (int fd, struct statfs *buf)
+{
+  const int r = (int) syscall (SYS_fstatfs, fd, buf);
+
+  if (r == 0 && allowed ("fstatfs", fd, 0, 1) == 0)
+    buf->f_type = NFS_SUPER_MAGIC;
+  return r;
+}
+
+int
+fstatfs64 (int fd, struct statfs64 *buf)
+{
+  return fstatfs (fd, (struct statfs *) buf);
 }

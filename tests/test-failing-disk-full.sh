@@ -23,7 +23,7 @@ check ()
 import errno
 import os
 import sys
-from failing_disk import fail
+from failing_disk import END, fail
 from writing import Model, Server, Sparse, fails, is_data, is_hole
 
 name = sys.argv[1]
@@ -100,7 +100,7 @@ for number in errno.ENOSPC, errno.EDQUOT:
         in_order()
         assert "put right" not in server.messages(), server.messages()
 
-        # The same at the end of one who does not flush.
+        # The same at the end of one who does not try again.
         server, h = start()
         model.write(h, 5000, published[1])
         model.zero(h, GRAIN, published[2])
@@ -110,6 +110,32 @@ for number in errno.ENOSPC, errno.EDQUOT:
         h.shutdown()
         server.stop()
         in_order()
+
+    # NFS tells late of what has failed: it may be what was acknowledged before.
+    data = [("pwrite", name, Sparse(path).overhead * 512, END, number)]
+    for is_data_full in True, False:
+        server, h = start()
+        model.write(h, GRAIN, free.pop())
+        h.flush()
+        at = free.pop()
+        model.write(h, 600, at)
+        fail(("fstatfs", name), *(data if is_data_full else tables(copies[-1])))
+        if is_data_full:
+            fails(errno.ENOSPC, h.pwrite, b"x" * GRAIN, free.pop())
+        else:
+            fails(errno.ENOSPC, h.flush)
+        fail()
+        fails(errno.EIO, h.flush)
+        fails(errno.EIO, h.pwrite, b"x", START)
+        assert "data may have been lost" in server.messages()
+        model.check(h)
+        h.shutdown()
+        server.stop()
+        server, h = start()
+        model.data[at:at + 600] = h.pread(600, at)
+        model.check(h)
+        h.shutdown()
+        server.stop()
 
     # What is written before the first change.
     server, h = start()
@@ -154,7 +180,7 @@ check disk-s002.vmdk twoGbMaxExtentSparse --size=4M --extent-size=2M --grain=16
 check disk-delta.vmdk vmfsSparse --size=6M
 
 # Changes that cannot be published do not take more and more memory: no more are
-# made when that is a quarter of what there is.
+# made when they have their part of it.
 make_image_without_model monolithicSparse --size=1T --fill=empty
 "$PYTHON" - <<'END'
 import errno

@@ -43,7 +43,7 @@ struct alloc {
   pthread_cond_t unclaimed;
   bool unclean;                 /* the file has the mark */
   bool begun;
-  bool tried;                   /* to begin, in vain */
+  bool tried;                   /* to put something right, in vain */
   struct claim *claims;
   struct places places;
   uint64_t original_end;        /* sectors, when it was begun */
@@ -146,10 +146,11 @@ begin (struct alloc *a, bool *reread, struct vmdk_error *error)
   if (gtable_begin_changes (a->g->gt, error) == -1 ||
       forget_lies (a, error) == -1)
     return -1;
-  a->tried = true;
   if (recover_tables (&a->layout, a->unclean, true, a->g->env->checks,
-                      &unused, &report, error) == -1)
+                      &unused, &report, error) == -1) {
+    a->tried |= report.nr_mended > 0;
     return -1;
+  }
   recover_log (&report, a->g->io->name, a->g->logger);
   /* Without locks others may have changed what was read before. */
   if (report.nr_mended > 0 || a->unclean || again ||

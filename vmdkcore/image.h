@@ -34,7 +34,7 @@ struct writing {
   atomic_uint nr_given_up;      /* tries that have waited for readers in vain */
 
   /* Flushes are numbered: those that were asked for while one was running
-   * are all served by the next.
+   * are all served by the next, unless it fails.
    */
   pthread_mutex_t flush_lock;
   pthread_cond_t flushed;

@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "bytes.h"
@@ -56,6 +58,19 @@ file_pread (struct io *io, void *buf, size_t count, uint64_t offset,
   return 0;
 }
 
+/* Where a write has found no room: may it be an earlier one that this tells of?
+ * NFS sends data to its server when they are acknowledged already; what fails
+ * then is told by the next write, and not by a sync any more.
+ */
+static bool
+tells_of_others (int fd, int err)
+{
+  struct statfs s;
+
+  return (err == ENOSPC || err == EDQUOT || err == EFBIG) &&
+    fstatfs (fd, &s) == 0 && s.f_type == NFS_SUPER_MAGIC;
+}
+
 static int
 file_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
              struct vmdk_error *error)
@@ -67,9 +82,13 @@ file_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
     ssize_t r = pwrite (f->fd, p, count, (off_t) offset);
 
     if (r == -1) {
-      if (errno == EINTR)
+      const int err = errno;
+
+      if (err == EINTR)
         continue;
-      return error_sys (error, errno,
+      if (tells_of_others (f->fd, err))
+        atomic_store (&io->may_have_lost, true);
+      return error_sys (error, err,
                         "pwrite: %s: offset=%" PRIu64 ", count=%zu",
                         io->name, offset, count);
     }

@@ -121,7 +121,8 @@ struct io {
                                    when a sync begins */
   atomic_bool inherited;        /* others may have written it before it was
                                    opened, without a sync since */
-  atomic_bool sync_failed;      /* what was lost then is not known */
+  atomic_bool may_have_lost;    /* something that was written: a sync has
+                                   failed, or what tells of the same */
   bool without_locks;           /* set by lock: it had no effect */
   uint64_t dev, ino;            /* identity; both 0 if it has none */
   unsigned refs;                /* changed while opening, closing only */
@@ -231,7 +232,7 @@ io_sync_now (struct io *io, struct vmdk_error *error)
   const int r = io->ops->sync (io, error);
 
   if (r == -1)
-    atomic_store (&io->sync_failed, true);
+    atomic_store (&io->may_have_lost, true);
   return r;
 }
 

@@ -322,9 +322,10 @@ extern int vmdk_begin_writing (struct vmdk_image *image,
 
 /* Make all changes durable, mark the image as cleanly closed and let other
  * programs use it again; a stream in which something other than zeroes has been
- * written is completed.  No change may be running, but reads and flushes may.  vmdk_close does the
- * same, but cannot say how it went.  Without vmdk_begin_writing nothing
- * happens, and what has gone wrong before is said again.
+ * written is completed.  No change may be running, but reads and flushes may.
+ * vmdk_close does the same, but cannot say how it went.  Without
+ * vmdk_begin_writing nothing happens, and what has gone wrong before is said
+ * again.
  */
 extern int vmdk_end_writing (struct vmdk_image *image,
                              struct vmdk_error *error);

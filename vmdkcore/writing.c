@@ -119,8 +119,7 @@ fail_publishing (struct vmdk_image *image, const struct vmdk_error *reason)
 static bool
 is_short (const struct vmdk_error *error)
 {
-  return error->kind == VMDK_ERROR_NOMEM || error->err == ENOSPC ||
-    error->err == EDQUOT;
+  return error->err == ENOMEM || error->err == ENOSPC || error->err == EDQUOT;
 }
 
 /* Check an extent and put it right.  What has failed once is not tried again,
@@ -133,7 +132,7 @@ begin_extent (struct vmdk_image *image, struct extent *e, bool *reread,
 {
   if (alloc_begin (e->alloc, reread, error) == 0)
     return 0;
-  if (!atomic_load (&((const struct grains *) e)->io->sync_failed) &&
+  if (!atomic_load (&((const struct grains *) e)->io->may_have_lost) &&
       (is_short (error) || error->kind == VMDK_ERROR_INTERRUPTED))
     return -1;
   return fail (image, error->kind, error->err,
@@ -256,6 +255,10 @@ sync_files (struct vmdk_image *image, bool started, struct vmdk_error *error)
 
     if (!io->writable)
       continue;
+    if (atomic_load (&io->may_have_lost))
+      return error_set (error, VMDK_ERROR_IO, EIO,
+                        "%s: a write has failed, which may have been one that "
+                        "was acknowledged", io->name);
     logger_trace (&image->logger, VMDK_TRACE_FLUSH, "%s: %s", io->name,
                   atomic_load (&io->inherited) ||
                   (started && atomic_load (&io->unsynced)) ?
@@ -264,6 +267,18 @@ sync_files (struct vmdk_image *image, bool started, struct vmdk_error *error)
       return -1;
   }
   return 0;
+}
+
+/* What was written to the files is as it should be, if not in them yet. */
+static bool
+has_lost_nothing (const struct link *link)
+{
+  size_t i;
+
+  for (i = 0; i < link->nr_files; ++i)
+    if (atomic_load (&link->files[i]->may_have_lost))
+      return false;
+  return true;
 }
 
 /* Write the tables, behind what they point at.  *unfinished tells whether that
@@ -280,7 +295,7 @@ write_tables (struct vmdk_image *image, bool *wrote, bool *unfinished,
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_collect (link->extents[i]->alloc, error);
-  *unfinished = r == -1 && is_short (error);
+  *unfinished = r == -1 && is_short (error) && has_lost_nothing (link);
   if (r == 0)
     r = sync_files (image, true, error);
   if (r == -1)
@@ -288,7 +303,7 @@ write_tables (struct vmdk_image *image, bool *wrote, bool *unfinished,
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_write_tables (link->extents[i]->alloc, wrote, error);
-  *unfinished = r == -1 && is_short (error);
+  *unfinished = r == -1 && is_short (error) && has_lost_nothing (link);
   return r;
 }
 
@@ -401,7 +416,9 @@ writing_flush (struct vmdk_image *image, struct vmdk_error *error)
     if (r == 0 && atomic_load (&w->begun))
       r = publish (image, error);
     pthread_mutex_lock (&w->flush_lock);
-    w->flushes_ended = number;
+    /* Who waits for one that has failed has to try himself. */
+    if (r == 0)
+      w->flushes_ended = number;
     end_turn (w);
     pthread_mutex_unlock (&w->flush_lock);
     return r;
@@ -438,6 +455,8 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   pthread_mutex_lock (&w->flush_lock);
   take_turn (w);
   pthread_mutex_unlock (&w->flush_lock);
+  if (r == 0)
+    r = check_failed (image, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_end (link->extents[i]->alloc, error);
