@@ -23,6 +23,7 @@ check ()
 import errno
 import os
 import sys
+import time
 from failing_disk import END, fail
 from writing import Model, Server, Sparse, fails, is_data, is_hole
 
@@ -136,6 +137,30 @@ for number in errno.ENOSPC, errno.EDQUOT:
         model.check(h)
         h.shutdown()
         server.stop()
+
+    # Nobody is left who could try again.
+    server, h = start()
+    at = free.pop()
+    model.write(h, 600, at)
+    fail(*tables(copies[-1]))
+    h.shutdown()
+    for _ in range(600):
+        if "data may have been lost" in server.messages():
+            break
+        time.sleep(0.1)
+    fail()
+    h = server.connect()
+    assert h.is_read_only(), server.messages()
+    model.check(h)
+    h.shutdown()
+    server.stop()
+    server, h = start()
+    model.data[at:at + 600] = h.pread(600, at)
+    model.check(h)
+    model.write(h, 600, at)
+    h.shutdown()
+    server.stop()
+    in_order()
 
     # What is written before the first change.
     server, h = start()

@@ -460,13 +460,14 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_end (link->extents[i]->alloc, error);
-  /* All that was acknowledged is on the disk, but not that the file has been
-   * closed cleanly; or that cannot be known.
+  /* Nobody may come who tries again; or all that was acknowledged is on the
+   * disk, but not that the file has been closed cleanly, or that cannot be known.
    */
   if (r == -1 && !atomic_load (&w->failed)) {
-    (void) fail (image, VMDK_ERROR_IO, EIO,
-                 "is not written any more, because it could not be closed "
-                 "cleanly", error);
+    (void) (atomic_load (&w->unfinished) ? fail_publishing (image, error) :
+            fail (image, VMDK_ERROR_IO, EIO,
+                  "is not written any more, because it could not be closed "
+                  "cleanly", error));
     (void) check_failed (image, error);
   }
   if (atomic_exchange (&w->started, false))
