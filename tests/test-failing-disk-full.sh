@@ -57,123 +57,123 @@ def in_order():
 
 
 copies = [[0], [1], [0, 1]] if len(Sparse(path).directories) == 2 else [[0]]
-for number in errno.ENOSPC, errno.EDQUOT:
-    for which in copies:
-        server, h = start()
-        # Some that are published already.
-        for _ in range(3):
-            model.write(h, GRAIN, free.pop())
-        published = [free.pop() for _ in range(3)]
-        for at in published:
-            model.write(h, 5000, at)
-        h.flush()
-
-        # Grains are made, and freed.
-        fresh = free.pop()
-        model.write(h, 700, fresh + 300)
-        model.zero(h, GRAIN, published[0])
-        model.trim(h, GRAIN, published[1])
-        fail(*tables(which))
-        fails(errno.ENOSPC, h.flush)
-        model.check(h)
-        # The same grains change again, and others for the first time.
-        model.write(h, 1000, published[0] + 512)
-        model.trim(h, GRAIN, fresh)
-        model.write(h, GRAIN, published[1])
-        model.zero(h, GRAIN, published[2])
-        model.write(h, 600, free.pop())
-        fails(errno.ENOSPC, h.flush)
-        model.check(h)
-        fail()
-        h.flush()
-        model.check(h)
-        # It is there, without the server, in both copies.
-        server.kill()
-        Sparse(path).check()
-        server, h = start()
-        model.check(h)
-        assert is_data(h, 512, published[0] + 512)
-        assert is_hole(h, GRAIN, published[2])
-        model.write(h, 5000, published[2])
-        model.check(h)
-        h.shutdown()
-        server.stop()
-        in_order()
-        assert "put right" not in server.messages(), server.messages()
-
-        # The same at the end of one who does not try again.
-        server, h = start()
-        model.write(h, 5000, published[1])
-        model.zero(h, GRAIN, published[2])
-        fail(*tables(which))
-        fails(errno.ENOSPC, h.flush)
-        fail()
-        h.shutdown()
-        server.stop()
-        in_order()
-
-    # NFS tells late of what has failed: it may be what was acknowledged before.
-    data = [("pwrite", name, Sparse(path).overhead * 512, END, number)]
-    for is_data_full in True, False:
-        server, h = start()
-        model.write(h, GRAIN, free.pop())
-        h.flush()
-        at = free.pop()
-        model.write(h, 600, at)
-        fail(("fstatfs", name), *(data if is_data_full else tables(copies[-1])))
-        if is_data_full:
-            fails(errno.ENOSPC, h.pwrite, b"x" * GRAIN, free.pop())
-        else:
-            fails(errno.ENOSPC, h.flush)
-        fail()
-        fails(errno.EIO, h.flush)
-        fails(errno.EIO, h.pwrite, b"x", START)
-        assert "data may have been lost" in server.messages()
-        model.check(h)
-        h.shutdown()
-        server.stop()
-        server, h = start()
-        model.data[at:at + 600] = h.pread(600, at)
-        model.check(h)
-        h.shutdown()
-        server.stop()
-
-    # Nobody is left who could try again.
+for which in copies:
+    number = errno.EDQUOT if which == [1] else errno.ENOSPC
     server, h = start()
+    # Some that are published already.
+    for _ in range(3):
+        model.write(h, GRAIN, free.pop())
+    published = [free.pop() for _ in range(3)]
+    for at in published:
+        model.write(h, 5000, at)
+    h.flush()
+
+    # Grains are made, and freed.
+    fresh = free.pop()
+    model.write(h, 700, fresh + 300)
+    model.zero(h, GRAIN, published[0])
+    model.trim(h, GRAIN, published[1])
+    fail(*tables(which))
+    fails(errno.ENOSPC, h.flush)
+    model.check(h)
+    # The same grains change again, and others for the first time.
+    model.write(h, 1000, published[0] + 512)
+    model.trim(h, GRAIN, fresh)
+    model.write(h, GRAIN, published[1])
+    model.zero(h, GRAIN, published[2])
+    model.write(h, 600, free.pop())
+    fails(errno.ENOSPC, h.flush)
+    model.check(h)
+    fail()
+    h.flush()
+    model.check(h)
+    # It is there, without the server, in both copies.
+    server.kill()
+    Sparse(path).check()
+    server, h = start()
+    model.check(h)
+    assert is_data(h, 512, published[0] + 512)
+    assert is_hole(h, GRAIN, published[2])
+    model.write(h, 5000, published[2])
+    model.check(h)
+    h.shutdown()
+    server.stop()
+    in_order()
+    assert "put right" not in server.messages(), server.messages()
+
+    # The same at the end of one who does not try again.
+    server, h = start()
+    model.write(h, 5000, published[1])
+    model.zero(h, GRAIN, published[2])
+    fail(*tables(which))
+    fails(errno.ENOSPC, h.flush)
+    fail()
+    h.shutdown()
+    server.stop()
+    in_order()
+
+# NFS tells late of what has failed: it may be what was acknowledged before.
+data = [("pwrite", name, Sparse(path).overhead * 512, END, number)]
+for is_data_full in True, False:
+    server, h = start()
+    model.write(h, GRAIN, free.pop())
+    h.flush()
     at = free.pop()
     model.write(h, 600, at)
-    fail(*tables(copies[-1]))
-    h.shutdown()
-    for _ in range(600):
-        if "data may have been lost" in server.messages():
-            break
-        time.sleep(0.1)
+    fail(("fstatfs", name), *(data if is_data_full else tables(copies[-1])))
+    if is_data_full:
+        fails(errno.ENOSPC, h.pwrite, b"x" * GRAIN, free.pop())
+    else:
+        fails(errno.ENOSPC, h.flush)
     fail()
-    h = server.connect()
-    assert h.is_read_only(), server.messages()
+    fails(errno.EIO, h.flush)
+    fails(errno.EIO, h.pwrite, b"x", START)
+    assert "data may have been lost" in server.messages()
     model.check(h)
     h.shutdown()
     server.stop()
     server, h = start()
     model.data[at:at + 600] = h.pread(600, at)
     model.check(h)
-    model.write(h, 600, at)
     h.shutdown()
     server.stop()
-    in_order()
 
-    # What is written before the first change.
-    server, h = start()
-    where = (1648, 1652) if Sparse(path).is_cowd else (72, 73)
-    fail(("pwrite", name, *where, number))
-    fails(errno.ENOSPC, h.pwrite, b"x" * 5000, START)
-    model.check(h)
-    fail()
-    model.write(h, 5000, START)
-    model.check(h)
-    h.shutdown()
-    server.stop()
-    in_order()
+# Nobody is left who could try again.
+server, h = start()
+at = free.pop()
+model.write(h, 600, at)
+fail(*tables(copies[-1]))
+h.shutdown()
+for _ in range(600):
+    if "data may have been lost" in server.messages():
+        break
+    time.sleep(0.1)
+fail()
+h = server.connect()
+assert h.is_read_only(), server.messages()
+model.check(h)
+h.shutdown()
+server.stop()
+server, h = start()
+model.data[at:at + 600] = h.pread(600, at)
+model.check(h)
+model.write(h, 600, at)
+h.shutdown()
+server.stop()
+in_order()
+
+# What is written before the first change.
+server, h = start()
+where = (1648, 1652) if Sparse(path).is_cowd else (72, 73)
+fail(("pwrite", name, *where, number))
+fails(errno.ENOSPC, h.pwrite, b"x" * 5000, START)
+model.check(h)
+fail()
+model.write(h, 5000, START)
+model.check(h)
+h.shutdown()
+server.stop()
+in_order()
 
 # Tables that have to be put right before.
 s = Sparse(path)
