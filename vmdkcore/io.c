@@ -7,6 +7,8 @@
 
 #include <config.h>
 
+#include <errno.h>
+
 #include "bytes.h"
 #include "io.h"
 
@@ -33,4 +35,40 @@ io_write_zeroes (struct io *io, uint64_t offset, uint64_t count,
     count -= n;
   }
   return 0;
+}
+
+static int
+check_lost (struct io *io, struct vmdk_error *error)
+{
+  return !atomic_load (&io->may_have_lost) ? 0 :
+    error_set (error, VMDK_ERROR_IO, EIO,
+               "%s: a write or sync has failed, with which others may have been "
+               "lost", io->name);
+}
+
+int
+io_sync_now (struct io *io, struct vmdk_error *error)
+{
+  if (check_lost (io, error) == -1)
+    return -1;
+  if (io->ops->sync (io, error) == 0)
+    return 0;
+  atomic_store (&io->may_have_lost, true);
+  return -1;
+}
+
+int
+io_sync (struct io *io, struct vmdk_error *error)
+{
+  const bool inherited = atomic_exchange (&io->inherited, false);
+
+  return atomic_exchange (&io->unsynced, false) || inherited ?
+    io_sync_now (io, error) : check_lost (io, error);
+}
+
+int
+io_sync_inherited (struct io *io, struct vmdk_error *error)
+{
+  return atomic_exchange (&io->inherited, false) ? io_sync_now (io, error) :
+    check_lost (io, error);
 }

@@ -224,38 +224,20 @@ io_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
 }
 
 /* Whatever was written before, by this server or another, is on the disk when
- * this returns.
+ * this returns.  None of the three succeeds where something may have been lost
+ * before.
  */
-static inline int
-io_sync_now (struct io *io, struct vmdk_error *error)
-{
-  const int r = io->ops->sync (io, error);
-
-  if (r == -1)
-    atomic_store (&io->may_have_lost, true);
-  return r;
-}
-
-/* Make durable what others had written before the file was opened, unless a
- * sync has begun since.
- */
-static inline int
-io_sync_inherited (struct io *io, struct vmdk_error *error)
-{
-  return atomic_exchange (&io->inherited, false) ? io_sync_now (io, error) : 0;
-}
+extern int io_sync_now (struct io *io, struct vmdk_error *error);
 
 /* Nothing happens if nothing has been written since the last one began, be that
  * of another thread and still going on.
  */
-static inline int
-io_sync (struct io *io, struct vmdk_error *error)
-{
-  const bool inherited = atomic_exchange (&io->inherited, false);
+extern int io_sync (struct io *io, struct vmdk_error *error);
 
-  return atomic_exchange (&io->unsynced, false) || inherited ?
-    io_sync_now (io, error) : 0;
-}
+/* Make durable what others had written before the file was opened, unless a
+ * sync has begun since.
+ */
+extern int io_sync_inherited (struct io *io, struct vmdk_error *error);
 
 static inline void
 io_drop_cache (struct io *io)

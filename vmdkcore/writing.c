@@ -255,10 +255,6 @@ sync_files (struct vmdk_image *image, bool started, struct vmdk_error *error)
 
     if (!io->writable)
       continue;
-    if (atomic_load (&io->may_have_lost))
-      return error_set (error, VMDK_ERROR_IO, EIO,
-                        "%s: a write has failed, which may have been one that "
-                        "was acknowledged", io->name);
     logger_trace (&image->logger, VMDK_TRACE_FLUSH, "%s: %s", io->name,
                   atomic_load (&io->inherited) ||
                   (started && atomic_load (&io->unsynced)) ?
