@@ -15,7 +15,9 @@
  * CALL is the name of the function below; NAME the last part of the file's
  * path; FIRST and END are the bytes, END not included, that the rule is for
  * (any, for fdatasync, fsync and fstatfs, which then does not fail but says that
- * this is NFS); ERROR is the number for errno, or 0: then a
+ * this is NFS; and for "told", which makes fdatasync fail as long as nothing has
+ * been written through that file descriptor: it is told there of what was
+ * lost before); ERROR is the number for errno, or 0: then a
  * transfer moves one byte at a time, or negative: then the call takes so many
  * milliseconds more.  What lies before FIRST is still transferred, as the
  * kernel does it.  EINTR does not come twice in succession to one thread: it
@@ -29,6 +31,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,10 +125,16 @@ pread64 (int fd, void *buf, size_t count, off_t offset)
   return pread (fd, buf, count, offset);
 }
 
+/* Has something been written through this one? */
+static atomic_bool has_written[1024];
+
 ssize_t
 pwrite (int fd, const void *buf, size_t count, off_t offset)
 {
   const size_t n = allowed ("pwrite", fd, (uint64_t) offset, count);
+
+  if (fd < 1024)
+    atomic_store (&has_written[fd], true);
 
   return n == 0 && count > 0 ? -1 : syscall (SYS_pwrite64, fd, buf, n, offset);
 }
@@ -139,7 +148,8 @@ pwrite64 (int fd, const void *buf, size_t count, off_t offset)
 int
 fdatasync (int fd)
 {
-  if (allowed ("fdatasync", fd, 0, 1) == 0)
+  if (allowed ("fdatasync", fd, 0, 1) == 0 ||
+      ((fd >= 1024 || !atomic_load (&has_written[fd])) && allowed ("told", fd, 0, 1) == 0))
     return -1;
   return (int) syscall (SYS_fdatasync, fd);
 }

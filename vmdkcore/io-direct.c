@@ -438,7 +438,6 @@ io_direct_new (int fd, bool writable, const char *name,
 {
   struct io_direct *d = calloc (1, sizeof *d);
   const long page = sysconf (_SC_PAGESIZE);
-  char path[sizeof "/proc/self/fd/" + 3 * sizeof fd];
 
   if (!d || !(d->io.name = strdup (name))) {
     free (d);
@@ -446,9 +445,7 @@ io_direct_new (int fd, bool writable, const char *name,
     error_nomem (error);
     return NULL;
   }
-  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-  d->fd = open (path, (writable ? O_RDWR : O_RDONLY) | O_DIRECT | O_NOCTTY |
-                O_CLOEXEC);
+  d->fd = io_open_again (fd, (writable ? O_RDWR : O_RDONLY) | O_DIRECT);
   if (d->fd == -1) {
     if (errno == EINVAL)
       error_set (error, VMDK_ERROR_UNSUPPORTED, ENOTSUP,

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +26,7 @@
 struct io_file {
   struct io io;
   int fd;
+  int sync_fd;                  /* for syncs only; -1: fd is */
   bool is_device;
   enum io_lock lock;
 };
@@ -58,19 +60,6 @@ file_pread (struct io *io, void *buf, size_t count, uint64_t offset,
   return 0;
 }
 
-/* Where a write has found no room: may it be an earlier one that this tells of?
- * NFS sends data to its server when they are acknowledged already; what fails
- * then is told by the next write, and not by a sync any more.
- */
-static bool
-tells_of_others (int fd, int err)
-{
-  struct statfs s;
-
-  return (err == ENOSPC || err == EDQUOT || err == EFBIG) &&
-    fstatfs (fd, &s) == 0 && s.f_type == NFS_SUPER_MAGIC;
-}
-
 static int
 file_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
              struct vmdk_error *error)
@@ -82,13 +71,9 @@ file_pwrite (struct io *io, const void *buf, size_t count, uint64_t offset,
     ssize_t r = pwrite (f->fd, p, count, (off_t) offset);
 
     if (r == -1) {
-      const int err = errno;
-
-      if (err == EINTR)
+      if (errno == EINTR)
         continue;
-      if (tells_of_others (f->fd, err))
-        atomic_store (&io->may_have_lost, true);
-      return error_sys (error, err,
+      return error_sys (error, errno,
                         "pwrite: %s: offset=%" PRIu64 ", count=%zu",
                         io->name, offset, count);
     }
@@ -179,6 +164,33 @@ io_fsync_folder (int fd)
     (errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS) ? 0 : r;
 }
 
+int
+io_open_again (int fd, int flags)
+{
+  char path[sizeof "/proc/self/fd/" + 3 * sizeof fd];
+
+  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  return open (path, flags | O_NOCTTY | O_CLOEXEC);
+}
+
+/* NFS sends to its server what has been acknowledged already.  What goes wrong
+ * then it tells once for each time that the file was opened, and by a write that
+ * comes later: a sync would not hear of it.  So that has a file descriptor of its
+ * own there, with which nothing is written.
+ */
+static int
+open_for_sync (struct io_file *f)
+{
+  struct statfs s;
+
+  f->sync_fd = -1;
+  if (!f->io.writable ||
+      (fstatfs (f->fd, &s) == 0 && s.f_type != NFS_SUPER_MAGIC))
+    return 0;
+  f->sync_fd = io_open_again (f->fd, O_RDONLY | O_NONBLOCK);
+  return f->sync_fd == -1 ? -1 : 0;
+}
+
 static int
 file_sync (struct io *io, struct vmdk_error *error)
 {
@@ -186,7 +198,7 @@ file_sync (struct io *io, struct vmdk_error *error)
   int r;
 
   do
-    r = fdatasync (f->fd);
+    r = fdatasync (f->sync_fd != -1 ? f->sync_fd : f->fd);
   while (r == -1 && errno == EINTR);
   if (r == 0)
     return 0;
@@ -258,6 +270,12 @@ file_replace (struct io *io, const void *data, size_t count, bool *unsure,
     *unsure = true;
   }
   else {
+    if (f->sync_fd != -1)
+      close (f->sync_fd);
+    if (open_for_sync (f) == -1) {
+      r = error_sys (error, errno, "open: new %s", io->name);
+      *unsure = true;
+    }
     io->dev = statbuf.st_dev;
     io->ino = statbuf.st_ino;
     atomic_store (&io->size, count);
@@ -314,6 +332,8 @@ file_close (struct io *io)
   struct io_file *f = (struct io_file *) io;
 
   close (f->fd);
+  if (f->sync_fd != -1)
+    close (f->sync_fd);
   free (io->name);
   free (f);
 }
@@ -366,6 +386,10 @@ io_file_new (int fd, bool writable, const char *name,
   f->io.ino = f->is_device ? UINT64_MAX : statbuf.st_ino;
   f->io.refs = 1;
   f->fd = fd;
+  if (open_for_sync (f) == -1) {
+    error_sys (error, errno, "open: %s", name);
+    goto err;
+  }
   return &f->io;
 
  err:

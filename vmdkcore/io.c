@@ -42,8 +42,7 @@ check_lost (struct io *io, struct vmdk_error *error)
 {
   return !atomic_load (&io->may_have_lost) ? 0 :
     error_set (error, VMDK_ERROR_IO, EIO,
-               "%s: a write or sync has failed, with which others may have been "
-               "lost", io->name);
+               "%s: a sync has failed before", io->name);
 }
 
 int

@@ -122,7 +122,7 @@ struct io {
   atomic_bool inherited;        /* others may have written it before it was
                                    opened, without a sync since */
   atomic_bool may_have_lost;    /* something that was written: a sync has
-                                   failed, or what tells of the same */
+                                   failed */
   bool without_locks;           /* set by lock: it had no effect */
   uint64_t dev, ino;            /* identity; both 0 if it has none */
   unsigned refs;                /* changed while opening, closing only */
@@ -150,6 +150,11 @@ extern struct io *io_file_new (int fd, bool writable, const char *name,
  */
 extern struct io *io_direct_new (int fd, bool writable, const char *name,
                                  struct vmdk_error *error);
+
+/* Open what 'fd' stands for anew, with these flags and those that every file has
+ * here.  Returns a file descriptor, or -1 with errno.
+ */
+extern int io_open_again (int fd, int flags);
 
 /* fsync for the file 'fd', repeated if it was interrupted.  Returns 0, or -1
  * with errno.
@@ -224,8 +229,7 @@ io_truncate (struct io *io, uint64_t size, struct vmdk_error *error)
 }
 
 /* Whatever was written before, by this server or another, is on the disk when
- * this returns.  None of the three succeeds where something may have been lost
- * before.
+ * this returns.  None of the three succeeds once one has failed.
  */
 extern int io_sync_now (struct io *io, struct vmdk_error *error);
 

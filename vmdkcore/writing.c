@@ -451,7 +451,8 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   pthread_mutex_lock (&w->flush_lock);
   take_turn (w);
   pthread_mutex_unlock (&w->flush_lock);
-  if (r == 0)
+  /* Meanwhile it may have succeeded, or failed. */
+  if (!atomic_load (&w->unfinished))
     r = check_failed (image, error);
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)

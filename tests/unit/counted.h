@@ -26,7 +26,6 @@ struct counted {
   bool once;                    /* all that follow; 0: none */
   int err;
   size_t part;                  /* of a write that fails: bytes written */
-  bool loses;                   /* with it, others may be lost */
 
   unsigned lost;                /* a bit for each file whose sync fails, */
   unsigned too_large;           /* and whose writes fail with EFBIG */
@@ -76,8 +75,6 @@ counted_pwrite (struct io *io, const void *buf, size_t count,
     (void) io_pwrite (o->inner, buf, min_u64 (o->c->part, count), offset,
                       &ignored);
     io_grow_to (io, o->inner->size);
-    if (o->c->loses)
-      atomic_store (&io->may_have_lost, true);
     return -1;
   }
   o->c->bytes_written += count;

@@ -279,6 +279,10 @@ test_inherited_failed (void **state)
   assert_int_equal (vmdk_pwrite (image, &byte, 1, 0, 0, &error), -1);
   assert_error (&error, VMDK_ERROR_IO, EIO, "data may have been lost");
   assert_int_equal (nr_syncs, NR_FILES);
+  /* The disk would not tell once more. */
+  assert_int_equal (io_sync_now (image_top_link (image)->files[1], &error), -1);
+  assert_error (&error, VMDK_ERROR_IO, EIO, "a sync has failed before");
+  assert_int_equal (io_sync (image_top_link (image)->files[0], &error), 0);
 }
 
 int

@@ -269,42 +269,6 @@ test_part_left (void **state)
   written_free (&t);
 }
 
-/* The write that fails may tell of another, as on NFS: that is not made good by
- * trying again.
- */
-static void
-test_lost_before (void **state)
-{
-  static struct counted c;
-  struct vmdk_error error;
-  struct written t;
-
-  (void) state;
-  write_part (&t, &c);
-  written_put (&t, GRAIN, GRAIN, 0);
-  written_finish (&t);
-  written_check (&t);
-  written_free (&t);
-
-  counted_init (&c);
-  c.once = c.loses = true;
-  c.err = ENOSPC;
-  written_try (&t, NR_GRAINS * GRAIN, 0, &c.hook, &error);
-  assert_non_null (t.w);
-  written_put (&t, 0, GRAIN, 0);
-  c.failing = c.nr_calls + 1;
-  fill_kind (t.model + GRAIN, GRAIN, 0, &t.seed);
-  assert_int_equal (stream_writer_pwrite (t.w, t.model + GRAIN, GRAIN,
-                                          GRAIN, &error), -1);
-  assert_int_equal (stream_writer_pwrite (t.w, t.model + GRAIN, GRAIN,
-                                          GRAIN, &error), 0);
-  assert_int_equal (stream_writer_finish (t.w, &error), -1);
-  assert_error (&error, VMDK_ERROR_IO, EIO, "new.vmdk: was not made: ");
-  assert_error (&error, VMDK_ERROR_IO, EIO, "others may have been lost");
-  assert_int_equal (count_names (&t), 0);
-  written_free (&t);
-}
-
 /* The temporary file can be too large for its file system and the stream not:
  * then a write is tried again when less waits.
  */
@@ -453,7 +417,6 @@ main (void)
     cmocka_unit_test (test_tried_again),
     cmocka_unit_test (test_owed),
     cmocka_unit_test (test_part_left),
-    cmocka_unit_test (test_lost_before),
     cmocka_unit_test (test_too_large),
     cmocka_unit_test (test_lost),
     cmocka_unit_test (test_name_taken),
