@@ -28,6 +28,8 @@ cut_power (void)
   memcpy (m.durable, m.data, sizeof m.data);
   m.durable_size = m.io.size;
   m.max_writes = UINT32_MAX;
+  /* Who comes then opens it anew. */
+  atomic_store (&m.io.may_have_lost, false);
 }
 
 /* Cut off after any of its writes, and that once more, a repair is finished
