@@ -26,7 +26,7 @@
 struct io_file {
   struct io io;
   int fd;
-  int sync_fd;                  /* for syncs only; -1: fd is */
+  int sync_fd;                  /* for syncs only, too; -1: there is none */
   bool is_device;
   enum io_lock lock;
 };
@@ -173,10 +173,10 @@ io_open_again (int fd, int flags)
   return open (path, flags | O_NOCTTY | O_CLOEXEC);
 }
 
-/* NFS sends to its server what has been acknowledged already.  What goes wrong
- * then it tells once for each time that the file was opened, and by a write that
- * comes later: a sync would not hear of it.  So that has a file descriptor of its
- * own there, with which nothing is written.
+/* NFS sends to its server what has been acknowledged already.  That it found no
+ * room then it may tell by a write that comes later, and not by a sync through
+ * the same file descriptor any more: there is another one for that, with which
+ * nothing is written.
  */
 static int
 open_for_sync (struct io_file *f)
@@ -192,15 +192,26 @@ open_for_sync (struct io_file *f)
 }
 
 static int
-file_sync (struct io *io, struct vmdk_error *error)
+sync_through (int fd)
 {
-  const struct io_file *f = (const struct io_file *) io;
   int r;
 
   do
-    r = fdatasync (f->sync_fd != -1 ? f->sync_fd : f->fd);
+    r = fdatasync (fd);
   while (r == -1 && errno == EINTR);
-  if (r == 0)
+  return r;
+}
+
+static int
+file_sync (struct io *io, struct vmdk_error *error)
+{
+  const struct io_file *f = (const struct io_file *) io;
+
+  /* Old kernels know only through the first one what has been written with it,
+   * and is to be sent again.
+   */
+  if (sync_through (f->fd) == 0 &&
+      (f->sync_fd == -1 || sync_through (f->sync_fd) == 0))
     return 0;
   /* Where nothing can be written there may be no sync either, and servers of
    * files may refuse one that is not asked for by a writer.  All else says that
