@@ -149,7 +149,8 @@ int
 fdatasync (int fd)
 {
   if (allowed ("fdatasync", fd, 0, 1) == 0 ||
-      ((fd >= 1024 || !atomic_load (&has_written[fd])) && allowed ("told", fd, 0, 1) == 0))
+      ((fd >= 1024 || !atomic_load (&has_written[fd])) &&
+       allowed ("told", fd, 0, 1) == 0))
     return -1;
   return (int) syscall (SYS_fdatasync, fd);
 }

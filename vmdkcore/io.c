@@ -40,7 +40,7 @@ io_write_zeroes (struct io *io, uint64_t offset, uint64_t count,
 static int
 check_lost (struct io *io, struct vmdk_error *error)
 {
-  return !atomic_load (&io->may_have_lost) ? 0 :
+  return !atomic_load (&io->sync_failed) ? 0 :
     error_set (error, VMDK_ERROR_IO, EIO,
                "%s: a sync has failed before", io->name);
 }
@@ -52,7 +52,7 @@ io_sync_now (struct io *io, struct vmdk_error *error)
     return -1;
   if (io->ops->sync (io, error) == 0)
     return 0;
-  atomic_store (&io->may_have_lost, true);
+  atomic_store (&io->sync_failed, true);
   return -1;
 }
 

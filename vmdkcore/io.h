@@ -121,8 +121,7 @@ struct io {
                                    when a sync begins */
   atomic_bool inherited;        /* others may have written it before it was
                                    opened, without a sync since */
-  atomic_bool may_have_lost;    /* something that was written: a sync has
-                                   failed */
+  atomic_bool sync_failed;      /* what was lost then is not known */
   bool without_locks;           /* set by lock: it had no effect */
   uint64_t dev, ino;            /* identity; both 0 if it has none */
   unsigned refs;                /* changed while opening, closing only */

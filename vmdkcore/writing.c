@@ -132,7 +132,7 @@ begin_extent (struct vmdk_image *image, struct extent *e, bool *reread,
 {
   if (alloc_begin (e->alloc, reread, error) == 0)
     return 0;
-  if (!atomic_load (&((const struct grains *) e)->io->may_have_lost) &&
+  if (!atomic_load (&((const struct grains *) e)->io->sync_failed) &&
       (is_short (error) || error->kind == VMDK_ERROR_INTERRUPTED))
     return -1;
   return fail (image, error->kind, error->err,
@@ -265,18 +265,6 @@ sync_files (struct vmdk_image *image, bool started, struct vmdk_error *error)
   return 0;
 }
 
-/* What was written to the files is as it should be, if not in them yet. */
-static bool
-has_lost_nothing (const struct link *link)
-{
-  size_t i;
-
-  for (i = 0; i < link->nr_files; ++i)
-    if (atomic_load (&link->files[i]->may_have_lost))
-      return false;
-  return true;
-}
-
 /* Write the tables, behind what they point at.  *unfinished tells whether that
  * can be tried again, if it fails.
  */
@@ -291,7 +279,7 @@ write_tables (struct vmdk_image *image, bool *wrote, bool *unfinished,
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_collect (link->extents[i]->alloc, error);
-  *unfinished = r == -1 && is_short (error) && has_lost_nothing (link);
+  *unfinished = r == -1 && is_short (error);
   if (r == 0)
     r = sync_files (image, true, error);
   if (r == -1)
@@ -299,7 +287,7 @@ write_tables (struct vmdk_image *image, bool *wrote, bool *unfinished,
   for (i = 0; i < link->nr_extents && r == 0; ++i)
     if (link->extents[i]->alloc)
       r = alloc_write_tables (link->extents[i]->alloc, wrote, error);
-  *unfinished = r == -1 && is_short (error) && has_lost_nothing (link);
+  *unfinished = r == -1 && is_short (error);
   return r;
 }
 
@@ -374,13 +362,15 @@ publish (struct vmdk_image *image, struct vmdk_error *error)
   return r;
 }
 
-/* Wait until no other thread flushes, and do not let any begin.  Locked. */
+/* Wait until no other thread flushes, and do not let any begin. */
 static void
 take_turn (struct writing *w)
 {
+  pthread_mutex_lock (&w->flush_lock);
   while (w->flushing)
     pthread_cond_wait (&w->flushed, &w->flush_lock);
   w->flushing = true;
+  pthread_mutex_unlock (&w->flush_lock);
 }
 
 /* Locked. */
@@ -448,9 +438,7 @@ vmdk_end_writing (struct vmdk_image *image, struct vmdk_error *error)
   r = atomic_load (&w->started) ?
     writing_flush (image, error) : check_failed (image, error);
   /* One who only reads may flush too. */
-  pthread_mutex_lock (&w->flush_lock);
   take_turn (w);
-  pthread_mutex_unlock (&w->flush_lock);
   /* Meanwhile it may have succeeded, or failed. */
   if (!atomic_load (&w->unfinished))
     r = check_failed (image, error);
@@ -538,9 +526,7 @@ sync_metadata (struct vmdk_image *image, struct progress *progress,
   int r, interrupted = 0;
   size_t i;
 
-  pthread_mutex_lock (&w->flush_lock);
   take_turn (w);
-  pthread_mutex_unlock (&w->flush_lock);
   r = check_failed (image, error);
   if (r == 0 && link->descriptor_room > 0)
     r = io_sync_inherited (link->files[0], error);

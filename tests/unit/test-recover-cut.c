@@ -29,7 +29,7 @@ cut_power (void)
   m.durable_size = m.io.size;
   m.max_writes = UINT32_MAX;
   /* Who comes then opens it anew. */
-  atomic_store (&m.io.may_have_lost, false);
+  atomic_store (&m.io.sync_failed, false);
 }
 
 /* Cut off after any of its writes, and that once more, a repair is finished
